@@ -1,0 +1,1 @@
+"""TALKING: Evidence and questions in, words out. Knows no tensors."""

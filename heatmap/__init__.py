@@ -1,0 +1,1 @@
+"""WHERE: tensors in, regions out. Knows no videos and no language model."""

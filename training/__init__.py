@@ -1,0 +1,1 @@
+"""LEARNING: data sets, losses, metrics, recipes. May import everything else; nothing imports it."""

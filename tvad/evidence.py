@@ -1,0 +1,283 @@
+"""Evidence: everything the program knows about a video, as one frozen value.
+
+Everything before it (decoding, features, heat, scores, tracks) makes it; everything after it (narrator, language
+model, page, captions) only reads it. It saves to JSON and back without loss; the long arrays (scores, heat) live
+beside it in `Curves`, saved as `scores.npz`. Needs numpy only, and knows neither videos nor models.
+
+Next: chat/session.py
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+SCHEMA_VERSION = 1
+
+
+class EvidenceError(ValueError):
+    """An evidence file that is damaged, from the future, or not one at all."""
+
+
+@dataclass(frozen=True)
+class VideoMeta:
+    """The analysed file. `fps` is the average rate of the source; sizes are in displayed (rotated) pixels."""
+
+    path: str
+    sha256: str
+    duration_s: float
+    fps: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class TrackBox:
+    """Where a track was at one moment: seconds, box (x0, y0, x1, y1) in source pixels, heat score in [0, 1]."""
+
+    t_s: float
+    xyxy: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How a track moves, in the words of heatmap/motion.py. Speeds are in frame diagonals per second."""
+
+    summary: str  # one phrase: "moves quickly from the left to the bottom right, then stops"
+    displacement: str  # still | small | large
+    direction: str | None  # one of eight compass words ("up-left"), None when still
+    speed_change: str  # steady | accelerates | slows
+    turn: bool
+    stops: bool
+    mean_speed: float
+    max_speed: float
+
+
+@dataclass(frozen=True)
+class Track:
+    """One thing that was followed. `trajectory` is the path over the 3x3 cells, repeats removed."""
+
+    id: int
+    label: str
+    label_confidence: float
+    appearance: str
+    boxes: tuple[TrackBox, ...]
+    trajectory: tuple[str, ...]
+    motion: Motion
+    entry: str | None  # border it came in through, None when it was there from the start or appeared inside
+    exit: str | None
+
+    @property
+    def start_s(self) -> float:
+        return self.boxes[0].t_s
+
+    @property
+    def end_s(self) -> float:
+        return self.boxes[-1].t_s
+
+
+@dataclass(frozen=True)
+class Event:
+    """A stretch of time that is anomalous. `raised_by` names the parts whose score crossed: memory, words, ..."""
+
+    id: int
+    start_s: float
+    end_s: float
+    peak_s: float
+    score: float
+    category: str
+    tracks: tuple[int, ...]
+    raised_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The findings about one video; `settings` and `versions` say how they were made.
+
+    `has_anomaly` is `bool(events)`. `confidence` in [0.5, 1] is the probability that `has_anomaly` is right, as far
+    as the calibration can say. `calibration` is "scene" (measured on this camera's normal footage) or
+    "uncalibrated" (the clip's own frequent patterns).
+    """
+
+    video: VideoMeta
+    preset: str
+    versions: dict[str, str]
+    settings: dict[str, Any]
+    events: tuple[Event, ...]
+    tracks: tuple[Track, ...]
+    has_anomaly: bool
+    confidence: float
+    summary: str
+    calibration: str = "uncalibrated"
+    threshold: float = 0.5
+    warnings: tuple[str, ...] = ()
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    def __post_init__(self) -> None:
+        if self.has_anomaly != bool(self.events):
+            raise EvidenceError(f"has_anomaly is {self.has_anomaly} but there are {len(self.events)} events")
+        ids = {t.id for t in self.tracks}
+        for event in self.events:
+            if not event.start_s <= event.peak_s <= event.end_s:
+                raise EvidenceError(
+                    f"event {event.id}: start {event.start_s}, peak {event.peak_s}, end {event.end_s} are out of order"
+                )
+            if missing := set(event.tracks) - ids:
+                raise EvidenceError(f"event {event.id} names tracks {sorted(missing)}, known are {sorted(ids)}")
+
+    def track(self, track_id: int) -> Track:
+        """The track with this id; KeyError lists the known ids."""
+        for t in self.tracks:
+            if t.id == track_id:
+                return t
+        raise KeyError(f"no track {track_id}; known: {[t.id for t in self.tracks]}")
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Evidence":
+        """Read what `to_json` wrote. Raises EvidenceError with the reason in one line."""
+        try:
+            raw = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise EvidenceError(f"not JSON: {error}") from None
+        if not isinstance(raw, dict) or "schema_version" not in raw:
+            raise EvidenceError("not an evidence file: it has no schema_version")
+        if raw["schema_version"] != SCHEMA_VERSION:
+            raise EvidenceError(
+                f"evidence schema {raw['schema_version']!r}; this tvad reads {SCHEMA_VERSION}. "
+                "Run `tvad analyze` on the video again"
+            )
+        try:
+            return _from_dict(raw)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise EvidenceError(f"evidence file has a missing or malformed field: {error}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write JSON to `path`; a reader never sees half of it."""
+        write_atomic(path, lambda file: file.write(self.to_json().encode()))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Evidence":
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            raise EvidenceError(f"{path}: not a text file") from None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The arrays behind the evidence.
+
+    times_s (N,) float64 and scores (N,) float32 in [0, 1]: one value per *source* frame.
+    heat_times_s (T,) float64 and heat (T, h, w) float16 in [0, 1]: one map per sampled frame, covering the whole frame.
+    class_names (K,) and class_probs (N, K) float32 where a head gives them, else empty.
+    parts: name of a scoring part -> its own (N,) curve.
+    """
+
+    times_s: np.ndarray
+    scores: np.ndarray
+    heat_times_s: np.ndarray
+    heat: np.ndarray
+    class_names: tuple[str, ...] = ()
+    class_probs: np.ndarray | None = None
+    parts: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.times_s.shape != self.scores.shape or self.times_s.ndim != 1:
+            raise EvidenceError(f"times_s {self.times_s.shape} and scores {self.scores.shape} must be equal (N,)")
+        if self.heat.ndim != 3 or self.heat.shape[:1] != self.heat_times_s.shape:
+            raise EvidenceError(f"heat {self.heat.shape} must be (T, h, w) with T = {self.heat_times_s.shape}")
+        for name, values in {"scores": self.scores, "heat": self.heat}.items():
+            if values.size and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+                raise EvidenceError(f"{name} leaves [0, 1]: {np.nanmin(values)} to {np.nanmax(values)}")
+
+    def save(self, path: str | Path) -> None:
+        arrays: dict[str, Any] = {
+            "times_s": self.times_s.astype(np.float64),
+            "scores": self.scores.astype(np.float32),
+            "heat_times_s": self.heat_times_s.astype(np.float64),
+            "heat": self.heat.astype(np.float16),
+            "class_names": np.array(self.class_names, dtype=np.str_),
+        }
+        if self.class_probs is not None:
+            arrays["class_probs"] = self.class_probs.astype(np.float32)
+        arrays |= {f"part_{name}": curve.astype(np.float32) for name, curve in self.parts.items()}
+        write_atomic(path, lambda file: np.savez_compressed(file, **arrays))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Curves":
+        try:
+            with np.load(path, allow_pickle=False) as z:
+                return cls(
+                    z["times_s"],
+                    z["scores"],
+                    z["heat_times_s"],
+                    z["heat"],
+                    tuple(str(n) for n in z["class_names"]),
+                    z["class_probs"] if "class_probs" in z.files else None,
+                    {name[5:]: z[name] for name in z.files if name.startswith("part_")},
+                )
+        except (KeyError, ValueError, OSError, EOFError) as error:
+            if isinstance(error, FileNotFoundError | EvidenceError):
+                raise
+            raise EvidenceError(f"{path}: not a readable scores.npz ({error})") from None
+
+
+class Analysis(NamedTuple):
+    """What one run over a video gives: the findings and the arrays behind them."""
+
+    evidence: Evidence
+    curves: Curves
+
+
+def write_atomic(path: str | Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Let `write(file)` fill a temporary file next to `path`, then rename it: whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _from_dict(raw: dict[str, Any]) -> Evidence:
+    def box(b: dict[str, Any]) -> TrackBox:
+        x0, y0, x1, y1 = (float(v) for v in b["xyxy"])
+        return TrackBox(float(b["t_s"]), (x0, y0, x1, y1), float(b["score"]))
+
+    tracks = tuple(
+        Track(
+            **{
+                **t,
+                "boxes": tuple(box(b) for b in t["boxes"]),
+                "trajectory": tuple(t["trajectory"]),
+                "motion": Motion(**t["motion"]),
+            }
+        )
+        for t in raw["tracks"]
+    )
+    events = tuple(
+        Event(**{**e, "tracks": tuple(e["tracks"]), "raised_by": tuple(e.get("raised_by", ()))}) for e in raw["events"]
+    )
+    return Evidence(
+        **{
+            **raw,
+            "video": VideoMeta(**raw["video"]),
+            "tracks": tracks,
+            "events": events,
+            "warnings": tuple(raw.get("warnings", ())),
+        }
+    )
