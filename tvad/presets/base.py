@@ -1,0 +1,39 @@
+"""What a preset says. Values only: nothing is loaded here."""
+
+from dataclasses import dataclass
+
+from tvad.weights import Weight
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Names of models and words that belong together.
+
+    vision: timm name of the encoder behind the heat. analysis: the weights an analysis needs.
+    explain: the default way of answering; explain_weights: way of answering -> the further weights it needs.
+    anomaly, normal: the words used when the user gives none.
+    """
+
+    name: str
+    summary: str
+    runs_on: str
+    vision: str
+    analysis: tuple[Weight, ...]
+    explain: str
+    explain_weights: dict[str, tuple[Weight, ...]]
+    anomaly: tuple[str, ...]
+    normal: tuple[str, ...]
+
+    @property
+    def weights(self) -> tuple[Weight, ...]:
+        """All weights, those of the analysis first, each once."""
+        every = [*self.analysis, *(w for needed in self.explain_weights.values() for w in needed)]
+        return tuple(dict.fromkeys(every))
+
+    def needed(self, explain: str) -> tuple[Weight, ...]:
+        """The further weights of a way of answering; ValueError lists the ways this preset knows."""
+        if explain not in self.explain_weights:
+            raise ValueError(
+                f"preset {self.name!r} cannot explain by {explain!r}; choose one of {list(self.explain_weights)} (--explain)"
+            )
+        return self.explain_weights[explain]
