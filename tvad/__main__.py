@@ -1,0 +1,5 @@
+"""`python -m tvad` is `tvad`."""
+
+from tvad.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""The flags of an analysis, declared once: `with_settings` gives them to a command as one `Settings` value."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tvad.presets import get_preset
+from tvad.settings import PARTS, Settings
+
+# Field of Settings (or `explain`) -> type and flag. The defaults are those of Settings.
+FLAGS: dict[str, Any] = {
+    "preset": Annotated[str, typer.Option("--preset", help="Set of models; `tvad models` lists them.")],
+    "fps": Annotated[float, typer.Option("--fps", help="Frames looked at per second of video.")],
+    "start_s": Annotated[float | None, typer.Option("--start", metavar="S", help="Start, seconds into the video.")],
+    "end_s": Annotated[float | None, typer.Option("--end", metavar="S", help="End, seconds into the video.")],
+    "scene": Annotated[
+        str | None, typer.Option("--scene", metavar="FILE", help="Scene file of this camera, from `tvad calibrate`.")
+    ],
+    "anomaly": Annotated[
+        str | None, typer.Option("--anomaly", metavar="WORDS", help='What is anomalous: "bicycle, cart"; "" for none.')
+    ],
+    "normal": Annotated[str | None, typer.Option("--normal", metavar="WORDS", help="What is normal, in the same way.")],
+    "parts": Annotated[
+        str, typer.Option("--parts", metavar="PARTS", help=f"Scores to use: {', '.join(PARTS)}, or both.")
+    ],
+    "false_alarms_per_hour": Annotated[
+        float, typer.Option("--false-alarms-per-hour", help="False events on normal footage to put up with.")
+    ],
+    "device": Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")],
+}
+
+
+def words(text: str | None) -> tuple[str, ...] | None:
+    """ "a, b" -> ("a", "b"); "" -> (); None stays None."""
+    return None if text is None else tuple(word for part in text.split(",") if (word := " ".join(part.split())))
+
+
+def build_settings(**flags: Any) -> Settings:
+    """Settings from the flags' values; typer.BadParameter (exit 2) says what is wrong with one."""
+    listed = {name: words(flags[name]) for name in ("anomaly", "normal", "parts")}
+    try:
+        get_preset(flags["preset"])
+        settings = Settings(**{**flags, **listed})
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if settings.scene is not None and not Path(settings.scene).is_file():
+        raise typer.BadParameter(
+            f"no scene file {settings.scene!r}; make one: tvad calibrate NORMAL_VIDEOS... -o {settings.scene} (--scene)"
+        )
+    return settings
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace the parameter `settings` of a command by the flags of FLAGS."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        flags = {name: given.pop(name) for name in FLAGS}
+        command(settings=build_settings(**flags), **given)
+
+    default = Settings().to_dict() | {"parts": ",".join(PARTS)}
+    signature = inspect.signature(command)
+    own = [p for name, p in signature.parameters.items() if name != "settings"]
+    flags = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default[name], annotation=kind)
+        for name, kind in FLAGS.items()
+    ]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + flags
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run

@@ -1,0 +1,114 @@
+"""What this machine has: Python, libraries, processor, memory, codecs, weights, cache. Looks; changes nothing.
+
+Next: tvad/weights.py
+"""
+
+import importlib
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tvad import cache
+from tvad.presets import PRESETS
+
+DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "gif")
+ENCODERS = ("libx264",)
+CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. `ok` is False where something that tvad needs is missing; facts are always ok."""
+
+    name: str
+    ok: bool
+    found: str
+    is_weight: bool = False
+
+
+def examine() -> list[Check]:
+    """Every check, in the order to read them. Hashes the weights (about 200 MB) and imports torch and OpenVINO."""
+    return [
+        Check("Python", sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.platform()}"),
+        *(_library(name) for name in ("torch", "openvino", "cv2", "timm", "transformers")),
+        _processor(),
+        _memory(),
+        *_codecs(),
+        *_weights(),
+        _cache(),
+    ]
+
+
+def _library(name: str) -> Check:
+    try:
+        module = importlib.import_module(name)
+    except (ImportError, OSError) as error:  # OSError: a shared library that does not load
+        return Check(name, False, f"{error}; run: pip install tvad")
+    found = str(module.__version__)
+    if name == "torch":
+        found += f", GPUs: {module.cuda.device_count() if module.cuda.is_available() else 0}"
+    return Check(name, True, found)
+
+
+def _processor() -> Check:
+    flags: set[str] = set()
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        line = next((text for text in listing.read_text().splitlines() if text.startswith("flags")), "")
+        flags = set(line.split())
+    known = [flag for flag in CPU_FLAGS if flag in flags]
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Check("processor", True, f"{usable} cores, {platform.machine()}, {' '.join(known) or 'no known extensions'}")
+
+
+def _memory() -> Check:
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    return Check("memory", True, f"{total / 1e9:.1f} GB" if total else "unknown")
+
+
+def _codecs() -> list[Check]:
+    try:
+        from av.codec import Codec
+        from av.codec.codec import UnknownCodecError
+    except ImportError as error:
+        return [Check("PyAV", False, f"{error}; run: pip install av")]
+
+    def check(name: str, mode: str) -> Check:
+        what = {"r": "decodes", "w": "encodes"}[mode]
+        try:
+            return Check(f"{what} {name}", True, Codec(name, mode).long_name)
+        except UnknownCodecError:
+            return Check(f"{what} {name}", False, "PyAV was built without it; run: pip install --force-reinstall av")
+
+    return [*(check(name, "r") for name in DECODERS), *(check(name, "w") for name in ENCODERS)]
+
+
+def _weights() -> list[Check]:
+    found = []
+    for preset in PRESETS.values():
+        for weight in preset.weights:
+            whole = weight.is_whole()
+            text = f"{weight.size_bytes / 1e6:.1f} MB, sha256 as known" if whole else ""
+            problem = "not installed" if weight.find() is None else "damaged: not the known sha256"
+            found.append(
+                Check(f"{preset.name}: {weight.name}", whole, text or f"{problem}; run: {weight.command}", True)
+            )
+    return found
+
+
+def _cache() -> Check:
+    folder = cache.cache_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Check(
+            "cache", False, f"{folder} cannot be written ({error.strerror}); set TVAD_CACHE to a folder that can"
+        )
+    free = shutil.disk_usage(folder).free
+    return Check("cache", True, f"{folder}: {cache.size_bytes() / 1e6:.1f} MB, {free / 1e9:.1f} GB free on its disk")
