@@ -11,7 +11,7 @@ Next: tvad/words.py
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -40,14 +40,14 @@ class Proposal:
 
 @dataclass(frozen=True)
 class ObjectsConfig:
-    """long_side_px: working size. reservoir: frames behind the median. refresh: steps between two medians.
+    """long_side_px: working size. reservoir: frames behind the median. young: kept frames that make a background.
     first_gap_s: least time between two kept frames (doubles whenever the reservoir is full, up to max_gap_s).
-    min_area: least foreground, fraction of the frame. noise: foreground threshold in noise units; floor: in grey levels.
+    min_area: least foreground, fraction of the frame. noise, floor: its threshold in noise units and grey levels.
     """
 
     long_side_px: int = 320
     reservoir: int = 24
-    refresh: int = 8
+    young: int = 8
     first_gap_s: float = 0.25
     max_gap_s: float = 8.0
     min_area: float = 6e-4
@@ -68,16 +68,16 @@ class MovingObjects:
         self._kept: deque[np.ndarray] = deque(maxlen=self.config.reservoir)
         self._gap_s = self.config.first_gap_s
         self._last_kept_s = -np.inf
-        self._steps = 0
-        self._skip = False
         self._background: np.ndarray | None = None
-        self._low = self._high = self._noise = np.zeros(0, np.float32)
+        self._low: np.ndarray = np.zeros(0)
+        self._high: np.ndarray = np.zeros(0)
+        self._noise: np.ndarray = np.zeros(0)
         self._before: np.ndarray | None = None
 
     def prime(self, frames: Sequence[np.ndarray]) -> None:
         """Learn the background from (H, W, 3) or (H, W) uint8 frames spread over the video, before the first step."""
         for frame in frames:
-            self._kept.append(self._reduce(frame))
+            self._kept.append(self._reduce(frame).astype(np.uint8))
         self._learn()
 
     def step(self, frame: np.ndarray, t_s: float) -> list[Proposal]:
@@ -112,17 +112,13 @@ class MovingObjects:
                 kept = list(self._kept)[::2]
                 self._kept.clear()
                 self._kept.extend(kept)
-            self._kept.append(grey)
-        young = len(self._kept) < self.config.refresh
-        if self._background is None or young or self._steps % self.config.refresh == 0:
+            self._kept.append(grey.astype(np.uint8))
             self._learn()
-        self._steps += 1
 
     def _learn(self) -> None:
-        stack = np.stack(self._kept)
-        middle = len(stack) // 2
-        background = np.partition(stack, middle, axis=0)[middle]
-        spread = np.partition(np.abs(stack - background), middle, axis=0)[middle]
+        middle = median(self._kept)
+        spread = median([cv2.absdiff(frame, middle) for frame in self._kept]).astype(np.float32)
+        background = middle.astype(np.float32)
         # 1.4826 turns a median deviation into a standard deviation; where people pass half the time it means nothing
         self._noise = cv2.blur(np.minimum(1.4826 * spread, 12.0), (5, 5))
         self._background = background
@@ -166,7 +162,7 @@ class MovingObjects:
                 break
             own = labels[y : y + h, x : x + w] == i
             active = float(changed[y : y + h, x : x + w][own].mean())
-            if active < 0.05 and len(self._kept) < self.config.refresh:
+            if active < 0.05 and len(self._kept) < self.config.young:
                 continue  # the hole that a thing left which stood in the first frames
             found.append(
                 Proposal(
@@ -179,6 +175,16 @@ class MovingObjects:
                 )
             )
         return found
+
+
+def median(frames: Iterable[np.ndarray]) -> np.ndarray:
+    """Per-pixel (upper) median of (h, w) uint8 frames. Bubbling up whole frames by minimum and maximum is ten times
+    faster than sorting each pixel's values."""
+    values = list(frames)
+    for i in range(len(values) // 2 + 1):
+        for j in range(len(values) - 1, i, -1):
+            values[j - 1], values[j] = cv2.min(values[j - 1], values[j]), cv2.max(values[j - 1], values[j])
+    return values[len(values) // 2]
 
 
 @dataclass
