@@ -13,6 +13,8 @@ import os
 import shutil
 import tempfile
 import time
+import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -104,7 +106,7 @@ def load(key: str, video_path: str | None = None) -> Analysis | None:
         os.utime(folder)
     except FileNotFoundError:
         return None
-    except (EvidenceError, OSError):
+    except (EvidenceError, OSError, zipfile.BadZipFile, zlib.error):
         shutil.rmtree(folder, ignore_errors=True)
         return None
     if video_path is None:
