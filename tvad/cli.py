@@ -33,7 +33,6 @@ app = typer.Typer(
     name="tvad",
     help="Ask a video what is anomalous, and check every answer.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,  # report_bug says it shorter
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -295,7 +294,8 @@ def main(arguments: list[str] | None = None) -> None:
     # so that temporary files go.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, terminated)
-    app(args=dashed(sys.argv[1:] if arguments is None else arguments), prog_name="tvad")
+    command = typer.main.get_command(app)  # calling `app` itself would put Typer's own excepthook in place
+    command(args=dashed(sys.argv[1:] if arguments is None else arguments), prog_name="tvad")
 
 
 def dashed(arguments: list[str]) -> list[str]:

@@ -34,7 +34,7 @@ def examine() -> list[Check]:
     """Every check, in the order to read them. Hashes the weights (about 200 MB) and imports torch and OpenVINO."""
     return [
         Check("Python", sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.platform()}"),
-        *(_library(name) for name in ("torch", "openvino", "cv2", "timm", "transformers")),
+        *(_library(name) for name in ("torch", "openvino", "cv2")),
         _processor(),
         _memory(),
         *_codecs(),
@@ -45,13 +45,16 @@ def examine() -> list[Check]:
 
 def _library(name: str) -> Check:
     try:
-        module = importlib.import_module(name)
+        return Check(name, True, _imported(name))
     except (ImportError, OSError) as error:  # OSError: a shared library that does not load
-        return Check(name, False, f"{error}; run: pip install tvad")
-    found = str(module.__version__)
-    if name == "torch":
-        found += f", GPUs: {module.cuda.device_count() if module.cuda.is_available() else 0}"
-    return Check(name, True, found)
+        return Check(name, False, f"{error}; run: make demo, or pip install tvad")
+
+
+def _imported(name: str) -> str:
+    module = importlib.import_module(name)
+    if name != "torch":
+        return str(module.__version__)
+    return f"{module.__version__}, GPUs: {module.cuda.device_count() if module.cuda.is_available() else 0}"
 
 
 def _processor() -> Check:
