@@ -7,27 +7,20 @@ heavy before a command runs.
 Next: tvad/api.py
 """
 
-import os
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from tvad import cache, cli_show, cli_system
+from tvad.cli_exit import checked, named_failures, report_bug, terminated
 from tvad.cli_options import with_settings
-from tvad.evidence import Analysis, Curves, Evidence, EvidenceError
+from tvad.evidence import Analysis, Curves, Evidence
 from tvad.settings import Settings
-from tvad.weights import MissingWeights
-
-T = TypeVar("T")
-FAILED, USAGE, UNREADABLE, NO_WEIGHTS = 1, 2, 3, 4
 
 app = typer.Typer(
     name="tvad",
@@ -49,41 +42,6 @@ Explain = Annotated[
 ]
 
 
-@contextmanager
-def named_failures() -> Iterator[None]:
-    """Turn what a person can mend into one line and an exit code; a bug passes through to `report_bug`."""
-    from tvad.video import VideoError
-
-    try:
-        yield
-    except VideoError as error:
-        stop(UNREADABLE, str(error))
-    except MissingWeights as error:
-        stop(NO_WEIGHTS, str(error))
-    except EvidenceError as error:
-        stop(USAGE, str(error))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        stop(FAILED, f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
-    except KeyboardInterrupt:
-        cli_show.say("interrupted")
-        raise
-
-
-def stop(code: int, line: str) -> NoReturn:
-    cli_show.say(f"tvad: {line}")
-    raise typer.Exit(code)
-
-
-def checked(value: Callable[[], T]) -> T:
-    """`value()`, where a ValueError is wrong usage."""
-    try:
-        return value()
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
 def obtain(video: str, settings: Settings, use_cache: bool, quiet: bool) -> Analysis:
     """Analyse, or take from the cache, with progress on stderr; the warnings of the analysis follow as messages."""
     from tvad import api
@@ -103,6 +61,10 @@ def reopen(path: Path) -> Analysis:
     """An analysis that `tvad analyze` wrote: evidence.json, with the scores.npz beside it where there is one."""
     import numpy as np
 
+    if not path.is_file():
+        raise typer.BadParameter(
+            f"no evidence file {str(path)!r}; `tvad analyze VIDEO -o DIR` writes DIR/evidence.json"
+        )
     evidence = Evidence.load(path)
     curves = path.with_name("scores.npz")
     if curves.is_file():
@@ -134,7 +96,7 @@ def ask(
         raise typer.BadParameter('a question is missing: tvad ask VIDEO "what is anomalous?"')
     began_s = time.monotonic()
     with named_failures():
-        analysis = reopen(evidence) if evidence else obtain(video, settings, not no_cache, quiet)
+        analysis = checked(lambda: reopen(evidence)) if evidence else obtain(video, settings, not no_cache, quiet)
         timings_s = {"analysis": time.monotonic() - began_s}
         session, explain = open_session(analysis, explain)
         speak(session.ask(question), timings_s, echo=not as_json)
@@ -145,7 +107,8 @@ def ask(
         paths = write_pictures(analysis, out, quiet) if out else {}
         timings_s["total"] = time.monotonic() - began_s
         if as_json:
-            cli_show.print_json(answer_object(analysis.evidence, answer, explain, timings_s))
+            said = answer_object(analysis.evidence, answer, explain, timings_s)
+            cli_show.print_json(said | ({"paths": paths} if paths else {}))
         else:
             cli_show.print_paths(paths)
 
@@ -191,7 +154,7 @@ def write_pictures(analysis: Analysis, out: Path, quiet: bool) -> dict[str, Path
     from tvad.outputs import write_outputs
 
     if not analysis.curves.scores.size:
-        raise EvidenceError("there is no scores.npz beside the evidence; the pictures need it (leave out -o)")
+        raise typer.BadParameter("there is no scores.npz beside the evidence; the pictures need it (leave out -o)")
     with cli_show.Meter("drawing", quiet) as meter:
         return write_outputs(analysis, out, analysis.evidence.video.path, progress=meter.at)
 
@@ -267,21 +230,6 @@ def calibrate(
                 f"{report.patches} normal patches from {report.frames} frames of {report.clips} clips "
                 f"({report.seconds:.0f} s); use it: --scene {report.path}"
             )
-
-
-def report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """The excepthook: one line for what nobody foresaw; the traceback with TVAD_DEBUG=1."""
-    if os.environ.get("TVAD_DEBUG"):
-        traceback.print_exception(kind, error, trace)
-    elif issubclass(kind, KeyboardInterrupt):
-        cli_show.say("interrupted")
-    else:
-        line = " ".join(str(error).split())[:300]
-        cli_show.say(f"tvad: a bug: {kind.__name__}: {line} (run with TVAD_DEBUG=1 for the traceback)")
-
-
-def terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def main(arguments: list[str] | None = None) -> None:

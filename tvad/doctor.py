@@ -11,6 +11,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tvad import cache
 from tvad.presets import PRESETS
@@ -80,7 +81,7 @@ def _codecs() -> list[Check]:
     except ImportError as error:
         return [Check("PyAV", False, f"{error}; run: pip install av")]
 
-    def check(name: str, mode: str) -> Check:
+    def check(name: str, mode: Literal["r", "w"]) -> Check:
         what = {"r": "decodes", "w": "encodes"}[mode]
         try:
             return Check(f"{what} {name}", True, Codec(name, mode).long_name)
