@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from cli_fakes import FakeDetector, write_video
 
-from tvad import __version__, cache, cli, cli_options
+from tvad import cache, cli, cli_options
 from tvad.evidence import Evidence
 from tvad.settings import Settings
 
