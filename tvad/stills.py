@@ -15,7 +15,18 @@ from matplotlib.patches import ConnectionPatch
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from heatmap.palette import INK, MUTED, PAPER, faded, track_colour
-from heatmap.render import clock, draw_outline, draw_path, fit_text, font_px, put_text, scale_box, upsample_heat
+from heatmap.render import (
+    Box,
+    clock,
+    draw_boxes,
+    draw_outline,
+    draw_path,
+    fit_text,
+    font_px,
+    put_text,
+    scale_box,
+    upsample_heat,
+)
 from tvad.evidence import Analysis, Curves, Event, Evidence, Track
 
 TIMELINE_WH_PX = (1200, 500)
@@ -203,7 +214,8 @@ def draw_trajectory(analysis: Analysis, frame: np.ndarray) -> np.ndarray:
         boxes = [scale_box(b.xyxy, scale) for b in track.boxes]
         centres = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes]
         draw_path(picture, centres, track_colour(track.id), max(2, f // 7))
-    return np.concatenate([picture, _legend(tracks, hidden, width, f)])
+    ends = [Box(track.id, scale_box(track.boxes[-1].xyxy, scale)) for track in tracks]
+    return np.concatenate([draw_boxes(picture, ends, f), _legend(tracks, hidden, width, f)])
 
 
 def _event_tracks(evidence: Evidence) -> tuple[list[Track], int]:
