@@ -1,0 +1,289 @@
+"""Encoder: frames to features, one pass that everything below shares.
+
+Appearance is EfficientNet-Lite0 (ImageNet weights from the package index) up to stride 16, run by OpenVINO: of fp32,
+bf16, channels-last and compiled variants it is the fastest here (`make bench` prints the table). Motion is dense optical
+flow (DIS; Kroeger et al. 2016) and the change of grey values around each moment, pooled to the same grid.
+
+Knows nothing about what is normal.  Next: heatmap/memory.py
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from tvad.presets.mini import EFFICIENTNET_LITE0
+
+if TYPE_CHECKING:
+    import torch
+
+    from tvad.video import Clip
+
+STRIDE = 8  # grid step of the patch features in encoder pixels
+INPUT_AREA = 256 * 384  # encoder pixels per frame; the aspect ratio follows the video
+FLOW_HEIGHT = 240  # optical flow is computed on a grey frame of at most this height
+LOOK_S = 0.2  # change is measured between the frames this long before and after
+MOVING_PX = 0.5  # flow in pixels per step below which a pixel counts as still (camera noise)
+CHANGED = 0.05  # least grey change (of 1.0) that counts as movement, raised for noisy cameras
+C_APPEARANCE = 40 + 112  # channels of the two levels
+MOTION_NAMES = ("vx", "vy", "speed", "spread")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What was seen, on a grid of h x w cells that covers the whole frame.
+
+    patch (T, h, w, 152) float32: levels at stride 8 (40 channels) and 16 (112), each unit length, 3x3 averaged.
+    motion (T, h, w, 4) float32: mean velocity x, y, mean speed and its spread over the moving pixels near a cell, in
+    frame heights per second; 0 where nothing moves.
+    moving (T, h, w) float32 in [0, 1]: share of pixels near the cell with flow. changed (T, h, w) float32 in [0, 1]:
+    share of the cell's pixels that differ between shortly before and shortly after.
+    frame (T, 224) float32: mean and maximum of the stride-16 level over the frame. times_s (T,) float64.
+    """
+
+    patch: np.ndarray
+    motion: np.ndarray
+    moving: np.ndarray
+    changed: np.ndarray
+    frame: np.ndarray
+    times_s: np.ndarray
+
+    def __post_init__(self) -> None:
+        grid = self.patch.shape[:3]
+        for name in ("motion", "moving", "changed"):
+            if getattr(self, name).shape[:3] != grid:
+                raise ValueError(f"{name} has grid {getattr(self, name).shape[:3]}, patch has {grid}")
+        if self.times_s.shape != grid[:1] or self.frame.shape[0] != grid[0]:
+            raise ValueError(f"times_s {self.times_s.shape} and frame {self.frame.shape} do not fit {grid[0]} frames")
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    @staticmethod
+    def join(parts: Iterable["Features"]) -> "Features":
+        """Consecutive pieces as one."""
+        items = list(parts)
+        return Features(*(np.concatenate([getattr(p, name) for p in items]) for name in Features.__dataclass_fields__))
+
+
+def input_size(width: int, height: int) -> tuple[int, int]:
+    """Encoder input (W, H) for a video: about INPUT_AREA pixels, multiples of 32, at least 64 a side."""
+    scale = (INPUT_AREA / (width * height)) ** 0.5
+    return max(64, round(width * scale / 32) * 32), max(64, round(height * scale / 32) * 32)
+
+
+class Encoder:
+    """Frames in, `Features` out, streaming.
+
+    threads: CPU threads for the network; None leaves it to OpenVINO. precision: "bf16" where the CPU multiplies it
+    natively (features agree with fp32 to a cosine above 0.997), else "f32"; None chooses.
+    """
+
+    def __init__(self, threads: int | None = None, precision: str | None = None) -> None:
+        self.precision = precision or ("bf16" if "BF16" in _capabilities() else "f32")
+        self.threads = threads
+
+    def features(self, clips: Iterable["Clip"]) -> Iterator[Features]:
+        """Encode a stream of clips of one video. Yields pieces in order; every frame appears exactly once.
+
+        A frame's change needs a little of its future, so pieces lag the input by up to LOOK_S.
+        """
+        stream: _Stream | None = None
+        for clip in clips:
+            if stream is None:
+                height, width = clip.frames.shape[1:3]
+                stream = _Stream(self._network(*input_size(width, height)), (width, height))
+            yield from stream.push(clip.frames, clip.times_s)
+        if stream is not None:
+            yield from stream.finish()
+
+    def appearance(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Appearance alone: (T, H, W, 3) uint8 RGB to patch (T, h, w, 152) and frame (T, 224)."""
+        size = input_size(frames.shape[2], frames.shape[1])
+        return self._network(*size).infer(np.stack([_resize(f, size) for f in frames]))
+
+    def _network(self, width: int, height: int) -> "_Network":
+        return _compiled(width, height, self.precision, self.threads)
+
+
+class _Network:
+    """The compiled network for one input size; `start` and `wait` let optical flow run meanwhile."""
+
+    def __init__(self, width: int, height: int, precision: str, threads: int | None) -> None:
+        import openvino
+
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = threads
+        model = _graph()
+        model.reshape({model.input(0): [-1, height, width, 3]})
+        self.request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+        self.size = (width, height)
+
+    def start(self, batch: np.ndarray) -> None:
+        self.request.start_async({0: batch})
+
+    def wait(self) -> tuple[np.ndarray, np.ndarray]:
+        self.request.wait()
+        # Copies: OpenVINO reuses its output buffers on the next call.
+        return tuple(self.request.get_output_tensor(i).data.copy() for i in (0, 1))  # type: ignore[return-value]
+
+    def infer(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.start(batch)
+        return self.wait()
+
+
+class _Stream:
+    """One video's encoding: appearance at once, motion with LOOK_S of look-ahead."""
+
+    def __init__(self, network: _Network, frame_wh: tuple[int, int]) -> None:
+        self.network = network
+        self.grid_wh = (network.size[0] // STRIDE, network.size[1] // STRIDE)
+        scale = min(1.0, FLOW_HEIGHT / min(frame_wh[1], frame_wh[0]))
+        self.flow_wh = (max(16, round(frame_wh[0] * scale)), max(16, round(frame_wh[1] * scale)))
+        self.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self.grey: list[np.ndarray] = []  # a window of recent grey frames ...
+        self.times: list[float] = []
+        self.patch: list[np.ndarray] = []  # ... and what is already known of those not yet handed out
+        self.frame: list[np.ndarray] = []
+        self.motion: list[tuple[np.ndarray, np.ndarray]] = []
+        self.done = 0  # frames of the window already handed out
+
+    def push(self, frames: np.ndarray, times_s: np.ndarray) -> Iterator[Features]:
+        self.network.start(np.stack([_resize(f, self.network.size) for f in frames]))
+        for frame, t in zip(frames, times_s, strict=True):
+            grey = cv2.cvtColor(_resize(frame, self.flow_wh), cv2.COLOR_RGB2GRAY)
+            self.grey.append(grey)
+            self.times.append(float(t))
+            if len(self.grey) > 1:
+                dt = max(self.times[-1] - self.times[-2], 1e-3)
+                moved = self._motion(self.flow.calc(grey, self.grey[-2], None), dt)
+                if not self.motion:  # the first frame has no past; it gets the movement of the second
+                    self.motion.append(moved)
+                self.motion.append(moved)
+        patch, frame_level = self.network.wait()
+        self.patch.extend(patch)
+        self.frame.extend(frame_level)
+        ready = sum(t <= self.times[-1] - LOOK_S - 1e-6 for t in self.times)
+        if ready > self.done:
+            yield self._take(ready)
+
+    def finish(self) -> Iterator[Features]:
+        if len(self.times) > self.done:
+            if not self.motion:  # a single frame: nothing moves
+                self.motion.append(self._motion(np.zeros((*self.grey[0].shape, 2), np.float32), 1.0))
+            yield self._take(len(self.times))
+
+    def _motion(self, backward: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
+        """Flow from a frame back to the one before, (H, W, 2) px, to motion (h, w, 4) and moving (h, w)."""
+        flow = -backward
+        speed = np.hypot(flow[..., 0], flow[..., 1])
+        moving = (speed > MOVING_PX).astype(np.float32)
+        stack = np.dstack([flow[..., 0] * moving, flow[..., 1] * moving, speed * moving, speed * speed * moving])
+        # Cells of moving pixels average over 5x3 cells, about a standing person's shape.
+        cells = cv2.blur(cv2.resize(stack, self.grid_wh, interpolation=cv2.INTER_AREA), (3, 5))
+        share = cv2.blur(cv2.resize(moving, self.grid_wh, interpolation=cv2.INTER_AREA), (3, 5))
+        mean = cells / (share[..., None] + 0.05)
+        spread = np.sqrt(np.maximum(mean[..., 3] - mean[..., 2] ** 2, 0))
+        out = np.dstack([mean[..., :3], spread]) / (self.grey[-1].shape[0] * dt)
+        return out.astype(np.float32), share
+
+    def _changed(self, i: int) -> np.ndarray:
+        """Share of changed pixels around window index i, (h, w)."""
+        t = np.asarray(self.times)
+        before = int(np.argmin(np.abs(t[: i + 1] - (t[i] - LOOK_S))))
+        after = i + int(np.argmin(np.abs(t[i:] - (t[i] + LOOK_S))))
+        change = cv2.absdiff(self.grey[before], self.grey[after])
+        # Half the pixels of a fixed camera's picture are still: their change is its noise.
+        limit = max(CHANGED * 255, 5 * float(np.median(change)))
+        hit = (change > limit).astype(np.float32)
+        return cv2.resize(hit, self.grid_wh, interpolation=cv2.INTER_AREA)
+
+    def _take(self, end: int) -> Features:
+        count = end - self.done
+        changed = np.stack([self._changed(i) for i in range(self.done, end)])
+        motion, moving = (np.stack(values) for values in zip(*self.motion[:count], strict=True))
+        out = Features(
+            np.stack(self.patch[:count]),
+            motion,
+            moving,
+            changed,
+            np.stack(self.frame[:count]),
+            np.array(self.times[self.done : end]),
+        )
+        del self.patch[:count], self.frame[:count], self.motion[:count]
+        # Keep only the past that later frames look back at (one frame at least, for the flow).
+        keep_from = self.times[end - 1] - 2 * LOOK_S
+        drop = min(end - 1, sum(t < keep_from for t in self.times))
+        del self.grey[:drop], self.times[:drop]
+        self.done = end - drop
+        return out
+
+
+def _resize(frame: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    if frame.shape[1::-1] == size_wh:
+        return frame
+    shrinks = frame.shape[1] > 1.5 * size_wh[0]
+    return cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def backbone() -> "torch.nn.Module":
+    """timm's tf_efficientnet_lite0 with the packaged weights, strictly loaded, in eval mode."""
+    import timm
+    import torch
+
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    packaged = torch.load(EFFICIENTNET_LITE0.locate(), weights_only=True, map_location="cpu")
+    names = list(model.state_dict())
+    if len(names) != len(packaged):
+        raise ValueError(f"the packaged EfficientNet-Lite0 has {len(packaged)} tensors, the network {len(names)}")
+    # The package names its tensors differently, but in the same order; shapes are checked by the strict load.
+    model.load_state_dict(dict(zip(names, packaged.values(), strict=True)))
+    return model
+
+
+@lru_cache(maxsize=1)
+def _capabilities() -> tuple[str, ...]:
+    import openvino
+
+    return tuple(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+@lru_cache(maxsize=4)
+def _compiled(width: int, height: int, precision: str, threads: int | None) -> _Network:
+    return _Network(width, height, precision, threads)
+
+
+def _graph() -> Any:
+    """The network with normalisation, pooling and level fusion inside, as an OpenVINO model."""
+    import openvino
+    import torch
+    import torch.nn.functional as F
+
+    class Levels(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = backbone()
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            x = (x.permute(0, 3, 1, 2).float() - 127.0) / 128.0  # (B, 3, H, W)
+            x = self.net.bn1(self.net.conv_stem(x))
+            levels = []
+            for i in range(5):
+                x = self.net.blocks[i](x)
+                if i in (2, 4):  # strides 8 and 16
+                    levels.append(x)
+            frame = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)  # (B, 224)
+            pooled = [F.normalize(F.avg_pool2d(v, 3, 1, 1), dim=1) for v in levels]
+            coarse = F.interpolate(pooled[1], scale_factor=2.0, mode="bilinear", align_corners=False)
+            return torch.cat([pooled[0], coarse], 1).permute(0, 2, 3, 1), frame
+
+    with torch.no_grad():
+        return openvino.convert_model(
+            Levels().eval(),
+            example_input=torch.zeros(1, 64, 64, 3, dtype=torch.uint8),
+            input=[openvino.PartialShape([-1, -1, -1, 3])],
+        )

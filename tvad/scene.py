@@ -1,0 +1,112 @@
+"""Scene files: one camera's normality, saved as `.scene.safetensors` by `tvad calibrate`.
+
+Strict on reading: a file from a stranger gives one clear line, never a wrong heat map.  Next: tvad/calibrate.py
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from heatmap.levels import AlarmLevel
+from heatmap.memory import PARTS, QUANTILES, Projection, SceneMemory, Tail
+from tvad.evidence import write_atomic
+
+SCENE_VERSION = 1
+MAX_BYTES = 256 * 2**20
+
+
+class SceneError(ValueError):
+    """A scene file that is damaged, of another preset or from the future."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A memory, the alarm level of its curve on held-out normal footage, and where both come from.
+
+    about: preset, clips, seconds, frames, fps (sampled) and aspect (width / height) of the footage.
+    """
+
+    memory: SceneMemory
+    level: AlarmLevel
+    about: dict[str, Any]
+
+    def save(self, path: str | Path) -> None:
+        m = self.memory
+        tensors = {
+            "projection.mean": m.projection.mean,
+            "projection.axes": m.projection.axes,
+            "appearance.bank": m.appearance,
+            "motion.bank": m.motion,
+            "appearance.quantiles": m.appearance_tail.quantiles,
+            "motion.quantiles": m.motion_tail.quantiles,
+            "tail.scales": np.array([m.appearance_tail.scale, m.motion_tail.scale]),
+        }
+        data = save_tensors(
+            {k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()},
+            {
+                "kind": "tvad-scene",
+                "version": str(SCENE_VERSION),
+                "level": json.dumps(asdict(self.level)),
+                "about": json.dumps(self.about),
+            },
+        )
+        write_atomic(path, lambda file: file.write(data))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Scene":
+        """SceneError (one line) when the file is not a whole scene file of this version; OSError when unreadable."""
+        path = Path(path)
+        if path.stat().st_size > MAX_BYTES:
+            raise SceneError(f"{path}: {path.stat().st_size} bytes is too large for a scene file")
+        data = path.read_bytes()
+        try:
+            tensors = load_tensors(data)
+            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        except (SafetensorError, ValueError, RecursionError) as error:
+            raise SceneError(f"{path}: not a scene file ({error}). Make one with `tvad calibrate`") from None
+        if header.get("kind") != "tvad-scene" or header.get("version") != str(SCENE_VERSION):
+            raise SceneError(
+                f"{path}: is {header.get('kind', 'no scene')!r} version {header.get('version')!r}; this tvad reads "
+                f"'tvad-scene' version {SCENE_VERSION}. Make it again with `tvad calibrate`"
+            )
+        try:
+            level = AlarmLevel(**json.loads(header["level"]))
+            about = dict(json.loads(header["about"]))
+            memory = _memory(tensors)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SceneError(f"{path}: damaged scene file ({error}). Make it again with `tvad calibrate`") from None
+        return cls(memory, level, about)
+
+
+def _memory(t: dict[str, np.ndarray]) -> SceneMemory:
+    width, channels = t["projection.axes"].shape[1], t["projection.axes"].shape[0]
+    expected = {
+        "projection.mean": (channels,),
+        "appearance.bank": (PARTS, t["appearance.bank"].shape[1], width),
+        "motion.bank": (PARTS, t["motion.bank"].shape[1], 4),
+        "appearance.quantiles": (len(QUANTILES),),
+        "motion.quantiles": (len(QUANTILES),),
+        "tail.scales": (2,),
+    }
+    for name, shape in expected.items():
+        if t[name].shape != shape or 0 in shape:
+            raise ValueError(f"{name} has shape {t[name].shape}, expected {shape}")
+    for name, values in t.items():
+        if values.dtype != np.float32 or not np.isfinite(values).all():
+            raise ValueError(f"{name} is not finite float32")
+    if (t["tail.scales"] <= 0).any() or any((np.diff(t[f"{k}.quantiles"]) < 0).any() for k in ("appearance", "motion")):
+        raise ValueError("the distance distribution is not one")
+    scales = t["tail.scales"]
+    return SceneMemory(
+        Projection(t["projection.mean"], t["projection.axes"]),
+        t["appearance.bank"],
+        t["motion.bank"],
+        Tail(t["appearance.quantiles"], float(scales[0])),
+        Tail(t["motion.quantiles"], float(scales[1])),
+    )
