@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("heatmap", "tvad", "chat", "training")
 # Inside tvad: what a module may import is what stands on its own line or before it.
 LEVELS = (
-    {"evidence", "settings", "weights", "presets", "cache", "video", "encoder"},
+    {"evidence", "settings", "weights", "presets", "cache", "container", "video", "writer", "encoder"},
     {"temporal", "lvlm"},
 )
 TOP = {"detector", "explainer", "calibrate", "outputs"}

@@ -15,7 +15,8 @@ from tvad.weights import require
 
 if TYPE_CHECKING:
     from chat.session import Answer, Session
-    from tvad.detector import Progress
+
+    from tvad.progress import Progress
 
 
 def analyze(

@@ -1,7 +1,7 @@
 """The packaged classifier: EfficientNet-Lite0 with its ImageNet head on crops, run by OpenVINO.
 
-It knows the 1000 ImageNet classes (Russakovsky et al. 2015), no others: people are not among them, though what they wear
-and carry is. Class names and definitions come with timm.
+It knows the 1000 ImageNet classes (Russakovsky et al. 2015), no others: people are not among them, though what they
+wear and carry is. Class names and definitions come with timm.
 
 Next: tvad/words.py
 """
@@ -90,7 +90,7 @@ def _graph() -> Any:
     class Logits(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.net = backbone()
+            self.net: Any = backbone()
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             out: torch.Tensor = self.net((x.permute(0, 3, 1, 2).float() - 127.0) / 128.0)

@@ -21,7 +21,7 @@ from rich.text import Text
 from tvad.evidence import Event, Evidence
 
 if TYPE_CHECKING:
-    from tvad import detector
+    from tvad.progress import Progress as Done
 
 PIPE_WIDTH = 120  # columns when stdout is no terminal
 
@@ -120,7 +120,7 @@ def print_paths(paths: dict[str, Path]) -> None:
 class Meter:
     """Progress of an analysis on stderr: a bar on a terminal, one line at the end otherwise, nothing when quiet.
 
-    Call it with a tvad.detector.Progress.
+    Call it with a tvad.progress.Progress.
     """
 
     def __init__(self, what: str, quiet: bool = False) -> None:
@@ -143,7 +143,7 @@ class Meter:
             self._task = self._bar.add_task(self._what, total=None, speed="")
         return self
 
-    def __call__(self, progress: "detector.Progress") -> None:
+    def __call__(self, progress: "Done") -> None:
         self._frames = progress.frames
         self.at(progress.done_s, progress.total_s)
 

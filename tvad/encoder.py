@@ -1,8 +1,8 @@
 """Encoder: frames to features, one pass that everything below shares.
 
 Appearance is EfficientNet-Lite0 (ImageNet weights from the package index) up to stride 16, run by OpenVINO: of fp32,
-bf16, channels-last and compiled variants it is the fastest here (`make bench` prints the table). Motion is dense optical
-flow (DIS; Kroeger et al. 2016) and the change of grey values around each moment, pooled to the same grid.
+bf16, channels-last and compiled variants it is the fastest here (`make bench` prints the table). Motion is dense
+optical flow (DIS; Kroeger et al. 2016) and the change of grey values around each moment, pooled to the same grid.
 
 Knows nothing about what is normal.  Next: heatmap/memory.py
 """
@@ -160,7 +160,7 @@ class _Stream:
             self.times.append(float(t))
             if len(self.grey) > 1:
                 dt = max(self.times[-1] - self.times[-2], 1e-3)
-                moved = self._motion(self.flow.calc(grey, self.grey[-2], None), dt)
+                moved = self._motion(np.asarray(self.flow.calc(grey, self.grey[-2], None)), dt)  # type: ignore[call-overload]
                 if not self.motion:  # the first frame has no past; it gets the movement of the second
                     self.motion.append(moved)
                 self.motion.append(moved)
@@ -266,7 +266,7 @@ def _graph() -> Any:
     class Levels(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.net = backbone()
+            self.net: Any = backbone()
 
         def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             x = (x.permute(0, 3, 1, 2).float() - 127.0) / 128.0  # (B, 3, H, W)

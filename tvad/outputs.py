@@ -32,7 +32,8 @@ from heatmap.render import (
 )
 from tvad.evidence import Analysis, Event
 from tvad.stills import analysed_stretch, draw_timeline, draw_trajectory, main_event
-from tvad.video import VideoReader, VideoWriter, probe
+from tvad.video import VideoReader, probe
+from tvad.writer import VideoWriter
 
 OUTPUTS = ("evidence", "scores", "overlay", "timeline", "trajectory", "events")
 MAX_FPS = 25.0

@@ -1,0 +1,217 @@
+"""Video in: files, folders of frames and single images to a stream of clips with true times.
+
+Times come from the container's own timestamps (variable frame rate and start offset respected; the first frame is
+0 s), pixels are as displayed (the rotation flag is applied, interlaced fields are blended away), and memory does not
+grow with the length. What cannot be read is a `VideoError` of one line; a damaged tail gives what could be decoded
+and a warning.
+
+Next: tvad/encoder.py
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from tvad.container import Container, VideoError, VideoInfo
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+FOLDER_FPS = 25.0  # frames without a clock
+
+__all__ = ["Clip", "VideoError", "VideoInfo", "VideoReader", "probe", "sha256_of"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Consecutive sampled frames: frames (T, H, W, 3) uint8 RGB, times_s (T,) float64, source: the file."""
+
+    frames: np.ndarray
+    times_s: np.ndarray
+    source: str
+
+
+class _Source(Protocol):
+    """Frames of one input in order, each a time and a picture that is converted only when wanted."""
+
+    info: VideoInfo
+    warnings: list[str]
+
+    def frames(self, start_s: float) -> Iterator[tuple[float, object]]: ...
+    def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray: ...
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Header of a video, an image or a folder of frames; its first frame has been decoded. Raises VideoError."""
+    return _open(path).info
+
+
+def sha256_of(path: str | Path) -> str:
+    """Hex digest of a file's content; of a folder, of its frames' names and contents in order. Raises VideoError."""
+    digest = hashlib.sha256()
+    path = Path(path)
+    try:
+        for file in _frame_files(path) if path.is_dir() else [path]:
+            if path.is_dir():
+                digest.update(file.name.encode(errors="surrogateescape") + b"\0")
+            with file.open("rb") as data:
+                while block := data.read(1 << 20):
+                    digest.update(block)
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be read ({error.strerror})") from None
+    return digest.hexdigest()
+
+
+class VideoReader:
+    """Iterate to get `Clip`s of at most `chunk` sampled frames.
+
+    fps: sampled frames per second, met by taking every k-th source frame (`rate_hz` is what came of it); None takes
+    all. start_s, end_s: the stretch. max_side: larger pictures are scaled down, smaller ones never up. prefetch: decode
+    the next clip in a thread meanwhile. Raises VideoError on opening; afterwards damage ends up in `warnings`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        fps: float | None = 8.0,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        chunk: int = 16,
+        max_side: int | None = None,
+        prefetch: bool = True,
+    ) -> None:
+        self._source = _open(path)
+        self.path = str(path)
+        self.info = self._source.info
+        self.step = 1 if fps is None else max(1, round(self.info.fps / fps))
+        self.rate_hz = self.info.fps / self.step
+        self.chunk, self.prefetch = chunk, prefetch
+        self.start_s, self.end_s = start_s or 0.0, np.inf if end_s is None else end_s
+        scale = min(1.0, max_side / max(self.info.width, self.info.height)) if max_side else 1.0
+        self.size_wh = (max(1, round(self.info.width * scale)), max(1, round(self.info.height * scale)))
+        self._times: list[float] = []
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong so far without ending the reading."""
+        return list(self._source.warnings)
+
+    @property
+    def source_times_s(self) -> np.ndarray:
+        """Times of all source frames in the stretch decoded so far, sampled or not, (N,) float64."""
+        return np.array(self._times)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return _ahead(self._clips()) if self.prefetch else self._clips()
+
+    def _clips(self) -> Iterator[Clip]:
+        pictures: list[np.ndarray] = []
+        times: list[float] = []
+        for t, frame in self._sampled():
+            pictures.append(self._source.picture(frame, self.size_wh))
+            times.append(t)
+            if len(times) == self.chunk:
+                yield Clip(np.stack(pictures), np.array(times), self.path)
+                pictures, times = [], []
+        if times:
+            yield Clip(np.stack(pictures), np.array(times), self.path)
+        if not self._times:
+            reason = "" if self.start_s <= 0 else f"; it ends before {self.start_s:g} s (--start)"
+            raise VideoError(f"{self.path}: no frame could be decoded{reason}")
+
+    def _sampled(self) -> Iterator[tuple[float, object]]:
+        """Frames at the sampling rate. Due times, not a count, decide: gaps and variable rates stay in time."""
+        self._times = []
+        half, period = 0.5 / self.info.fps, 1.0 / self.rate_hz
+        due = self.start_s
+        for t, frame in self._source.frames(self.start_s):
+            if t < self.start_s - 1e-6:
+                continue
+            if t > self.end_s + 1e-6:
+                return
+            self._times.append(t)
+            if self.step == 1 or t >= due - half:
+                yield t, frame
+                due = due + period if t < due + half else t + period
+
+
+def _ahead(clips: Iterator[Clip]) -> Iterator[Clip]:
+    """The same clips, each decoded while the one before is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+        coming = pool.submit(next, clips, None)
+        while (clip := coming.result()) is not None:
+            coming = pool.submit(next, clips, None)
+            yield clip
+
+
+def _open(path: str | Path) -> _Source:
+    path = Path(path)
+    try:
+        if not path.exists():
+            raise VideoError(f"{path}: no such file; give a video, an image or a folder of frames")
+        if path.is_dir():
+            return _Images(path, _frame_files(path))
+        if not path.is_file():
+            raise VideoError(f"{path}: is neither a file nor a folder")
+        if path.stat().st_size == 0:
+            raise VideoError(f"{path}: the file is empty (0 bytes)")
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return _Images(path, [path])
+    except PermissionError:
+        raise VideoError(f"{path}: permission denied") from None
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be read ({error.strerror})") from None
+    return Container(path)
+
+
+# Folders and images
+
+
+def _frame_files(folder: Path) -> list[Path]:
+    """Image files of a folder in natural order: 2.png before 10.png."""
+    files = [f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith(".")]
+    if not files:
+        raise VideoError(f"{folder}: the folder has no frames ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return sorted(files, key=lambda f: [int(p) if p.isdecimal() else p for p in re.split(r"([0-9]+)", f.name)])
+
+
+class _Images:
+    """A folder of frames or one image. Unreadable files in the middle are left out with a warning."""
+
+    def __init__(self, path: Path, files: list[Path]) -> None:
+        self.files = files
+        self.warnings: list[str] = []
+        first = next((p for p in map(_read_image, files) if p is not None), None)
+        if first is None:
+            raise VideoError(f"{path}: not a readable image" if len(files) == 1 else f"{path}: no readable frame")
+        if len(files) > 1:
+            self.warnings.append(f"a folder of frames has no clock; {FOLDER_FPS:g} frames/s are assumed")
+        height, width = first.shape[:2]
+        codec = files[0].suffix[1:].lower()
+        self.info = VideoInfo(str(path), len(files) / FOLDER_FPS, FOLDER_FPS, width, height, codec, 0, len(files))
+
+    def frames(self, start_s: float) -> Iterator[tuple[float, object]]:
+        for i in range(max(0, int(start_s * FOLDER_FPS) - 1), len(self.files)):
+            picture = _read_image(self.files[i])
+            if picture is None:
+                self.warnings.append(f"{self.files[i].name} cannot be read and is left out")
+                continue
+            if picture.shape[:2] != (self.info.height, self.info.width):
+                self.warnings.append(f"{self.files[i].name} has another size and is stretched to fit")
+            yield i / FOLDER_FPS, picture
+
+    def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray:
+        assert isinstance(frame, np.ndarray)
+        return frame if frame.shape[1::-1] == size_wh else cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def _read_image(path: Path) -> np.ndarray | None:
+    """RGB uint8 with the EXIF orientation applied; None when it is no image."""
+    data = np.fromfile(path, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
