@@ -120,7 +120,7 @@ class Tracker:
         return track
 
     def _retire(self) -> None:
-        still = []
+        still: list[_Growing] = []
         for track in self._live:
             (still if self._may_continue(track) else self._ended).append(track)
         self._live = still
