@@ -55,7 +55,10 @@ class MotionSummary:
 
 @dataclass(frozen=True)
 class _Path:
-    """times_s (N,); xy (N, 2) fitted centres and velocity (N, 2) in frame diagonals; noise: jitter in diagonals."""
+    """times_s (N,); xy (N, 2) fitted centres in diagonals; speed (N,) in diagonals per second.
+
+    noise: standard deviation, in diagonals, of a coordinate of `xy[-1] - xy[0]` that jitter alone would give.
+    """
 
     times_s: np.ndarray
     xy: np.ndarray
@@ -74,14 +77,10 @@ def cell_path(boxes_xyxy: Sequence[Sequence[float]] | np.ndarray, size_wh: tuple
 
     A cell is entered when the centre is CELL_MARGIN inside it, so that jitter on a line gives no back and forth.
     """
-    centres = _median3(_centres(boxes_xyxy))
-    width, height = size_wh
-    path = [cell_of(*centres[0], width, height)]
-    for x, y in centres[1:]:
-        cell = cell_of(x, y, width, height)
-        if cell != path[-1] and _is_inside(x, y, width, height):
-            path.append(cell)
-    return tuple(path)
+    centres = _median3(_centres(boxes_xyxy)) / np.asarray(size_wh)
+    columns, rows = _thirds(centres[:, 0].tolist()), _thirds(centres[:, 1].tolist())
+    names = [CELLS[row][column] for row, column in zip(rows, columns, strict=True)]
+    return tuple(name for i, name in enumerate(names) if i == 0 or name != names[i - 1])
 
 
 def entry_exit(
@@ -124,6 +123,10 @@ def describe_motion(
     displacement = _displacement(float(np.hypot(*net)), path.noise)
     moves = displacement != "still"
     resting = _resting(path)
+    mean_speed = float(path.speed.mean())
+    if moves:
+        # Taking the jitter off can take too much off; nothing is slower than its way from first to last.
+        mean_speed = max(mean_speed, float(np.hypot(*net)) / max(float(times[-1] - times[0]), 1e-9))
     direction = _direction(net) if moves else None
     moving = _moving_part(path, resting)
     turn = moves and _turns(moving)
@@ -141,8 +144,8 @@ def describe_motion(
         speed_change=speed_change,
         turn=turn,
         stops=stops,
-        mean_speed=float(path.speed.mean()),
-        max_speed=float(path.speed.max()),
+        mean_speed=mean_speed,
+        max_speed=max(mean_speed, float(path.speed.max())),
     )
 
 
@@ -184,30 +187,44 @@ def _fit(times: np.ndarray, centres_px: np.ndarray, diagonal_px: float) -> _Path
         return _Path(times, raw, speed, 0.0)
     step_s = float(np.median(np.diff(times)))
     radius = int(np.clip(round(n / 8), 1, max(1, round(FIT_S / step_s))))
-    index = np.arange(n)
-    low, high = np.maximum(index - radius, 0), np.minimum(index + radius, n - 1) + 1
-    seconds = times - times.mean()
-    points = _median3(raw)
-
-    def window_sum(values: np.ndarray) -> np.ndarray:
-        sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
-        total: np.ndarray = sums[high] - sums[low]
-        return total
-
-    count = (high - low).astype(np.float64)
-    mean_t = window_sum(seconds) / count
-    mean_xy = window_sum(points) / count[:, None]
-    spread = np.maximum(window_sum(seconds**2) - count * mean_t**2, 1e-12)
-    velocity = (window_sum(seconds[:, None] * points) - (count * mean_t)[:, None] * mean_xy) / spread[:, None]
-    xy = mean_xy + velocity * (seconds - mean_t)[:, None]
-    variance = float(np.mean((raw - xy) ** 2))
+    width = min(n, 2 * radius + 1)
+    xy, velocity, spread = _local_lines(times - times.mean(), _median3(raw), width)
+    jitter = _jitter(raw - xy, width)
     # Jitter alone gives a line a slope; its expected square is taken off.
-    squared = np.maximum((velocity**2).sum(axis=1) - 2 * variance / spread, 0.0)
-    return _Path(times, xy, np.sqrt(squared), math.sqrt(variance))
+    squared = np.maximum((velocity**2).sum(axis=1) - 2 * jitter**2 / spread, 0.0)
+    # The variance of a line's end is (4m - 2) / (m (m + 1)) of that of its m points.
+    end_share = (4 * width - 2) / (width * (width + 1))
+    return _Path(times, xy, np.sqrt(squared), jitter * math.sqrt(2 * end_share))
+
+
+def _local_lines(seconds: np.ndarray, points: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N,), (N, 2) -> values (N, 2) and slopes (N, 2) of the line through `width` neighbours; (N,) sum of squares.
+
+    Near the ends the window stays as wide and slides inward.
+    """
+    n = len(seconds)
+    low = np.clip(np.arange(n) - width // 2, 0, n - width)
+
+    def window_mean(values: np.ndarray) -> np.ndarray:
+        sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
+        mean: np.ndarray = (sums[low + width] - sums[low]) / width
+        return mean
+
+    mean_t, mean_xy = window_mean(seconds), window_mean(points)
+    spread = np.maximum(window_mean(seconds**2) - mean_t**2, 1e-12)
+    slope = (window_mean(seconds[:, None] * points) - mean_t[:, None] * mean_xy) / spread[:, None]
+    return mean_xy + slope * (seconds - mean_t)[:, None], slope, width * spread
+
+
+def _jitter(residual: np.ndarray, width: int) -> float:
+    """Standard deviation of the centres around their lines, in diagonals; a few wild boxes do not count."""
+    spread = float(np.sqrt(np.mean(residual**2)))
+    typical = 1.4826 * float(np.median(np.abs(residual)))
+    return min(spread, 2 * typical) * math.sqrt(width / max(width - 2, 1))
 
 
 def _displacement(distance: float, noise: float) -> str:
-    if distance < max(STILL, NOISE_FACTOR * noise):
+    if distance < max(STILL, NOISE_FACTOR * noise):  # a chance of 1 % for a still thing to seem to move
         return "still"
     return "small" if distance < SMALL else "large"
 
@@ -230,10 +247,8 @@ def _resting(path: _Path) -> np.ndarray:
     whole = _distance(path.xy, starts, end)
     # The half way counts too: a thing that turns back is where it was, but did not stand.
     reach = np.maximum(whole, _distance(path.xy, starts, half))
-    pace = float(np.percentile(whole, 90))
-    for start, stop in zip(
-        starts[reach < min(STILL, STOP_SHARE * pace)], end[reach < min(STILL, STOP_SHARE * pace)], strict=True
-    ):
+    stands = reach < min(STILL, STOP_SHARE * float(np.percentile(whole, 90)))
+    for start, stop in zip(starts[stands], end[stands], strict=True):
         resting[start : stop + 1] = True
     return resting
 
@@ -270,6 +285,9 @@ def _speed_change(path: _Path) -> str:
     middle_s = (path.times_s[0] + path.times_s[-1]) / 2
     late = path.times_s > middle_s
     first, second = float(path.speed[~late].mean()), float(path.speed[late].mean())
+    half_s = middle_s - path.times_s[0]
+    if abs(second - first) * half_s < max(STILL, NOISE_FACTOR * path.noise):
+        return "steady"
     if second > ACCELERATES * first:
         return "accelerates"
     return "slows" if second < SLOWS * first else "steady"
@@ -290,15 +308,16 @@ def _moving_words(
     words += (
         f" within {place(cells[0])}" if cells[0] == cells[-1] else f", from {place(cells[0])} to {place(cells[-1])}"
     )
-    if turn:
-        words += ", turning on the way"
-    halts = resting[-1] and _stops(resting)
+    pauses = _stops(resting) and not resting[-1]
+    doing = [word for word, holds in (("turning", turn), ("stopping", pauses)) if holds]
+    if doing:
+        words += f", {' and '.join(doing)} on the way"
     if resting[0]:
         words += ", after standing at first"
-    if halts:
+    if resting[-1] and _stops(resting):
         return words + ", then stops"
-    if _stops(resting):
-        return words + ", stopping on the way"
+    if pauses or resting[0]:
+        return words
     return words + {"accelerates": ", getting faster", "slows": ", getting slower", "steady": ""}[speed_change]
 
 
@@ -318,8 +337,15 @@ def place(cell: str) -> str:
     return f"the {cell.replace('-', ' ')}"
 
 
-def _is_inside(x: float, y: float, width: float, height: float) -> bool:
-    return all(min(abs(v * 3 - 1), abs(v * 3 - 2)) >= 3 * CELL_MARGIN for v in (x / width, y / height))
+def _thirds(shares: list[float]) -> list[int]:
+    """Places along one side, 0 to 1 -> which third; a line counts as crossed CELL_MARGIN beyond it."""
+    now = min(max(math.floor(3 * shares[0]), 0), 2)
+    out = []
+    for share in shares:
+        if not now / 3 - CELL_MARGIN <= share < (now + 1) / 3 + CELL_MARGIN:
+            now = min(max(math.floor(3 * share), 0), 2)
+        out.append(now)
+    return out
 
 
 def _border(box: np.ndarray, size_wh: tuple[int, int], outward: np.ndarray) -> str | None:
