@@ -22,7 +22,7 @@ DIRECTIONS = ("right", "up-right", "up", "up-left", "left", "down-left", "down",
 
 # Displacements in frame diagonals, speeds in frame diagonals per second.
 STILL, SMALL = 0.02, 0.15
-QUICK, SLOW = 0.3, 0.04
+QUICK, SLOW = 0.3, 0.02
 ACCELERATES, SLOWS = 1.8, 0.55  # mean speed of the second half over that of the first
 TURN_DEG = 45.0
 BORDER = 0.02  # of the frame side
