@@ -2,8 +2,9 @@
 
 On normal footage every level is exceeded at some rate. That rate is measured (how many two-second blocks of held-out
 normal footage have a maximum above the level) and continued beyond the highest one as an exponential tail (peaks over
-threshold; Coles 2001, ch. 4). The score is a logistic function of the level placed so that 0.5 is exceeded once an hour
-on footage like that: scores are comparable between cameras, and a threshold is a promise about false alarms.
+threshold; Coles 2001, ch. 4). `rarity` is minus the logarithm of that rate per hour; the score is rarity squeezed into
+[0, 1] so that 0.5 is exceeded once an hour on footage like that: scores are comparable between cameras, and a threshold
+is a promise about false alarms.
 
 Arrays in, arrays out.  Next: heatmap/regions.py
 """
@@ -15,7 +16,7 @@ import numpy as np
 
 BLOCK_S = 2.0
 PEAK_SHARE = 0.2  # the highest share of blocks, to which the tail is fitted
-STEEPNESS = 0.3  # score = logistic(STEEPNESS * ln(rate at 0.5 / rate)); 10 times rarer moves 0.5 to 0.67
+HALF_WAY = 6.0  # rarity (nats) that moves the score half of the way from 0.5 to 1
 BLOCKS_PER_HOUR = 3600.0 / BLOCK_S
 
 
@@ -38,7 +39,11 @@ class AlarmLevel:
     @classmethod
     def fit(cls, levels: Sequence[np.ndarray], times_s: Sequence[np.ndarray]) -> "AlarmLevel":
         """From level curves of held-out normal clips and their times. ValueError below four blocks (8 seconds)."""
-        peaks = np.concatenate([block_peaks(x, t) for x, t in zip(levels, times_s, strict=True)])
+        return cls.of_peaks(np.concatenate([block_peaks(x, t) for x, t in zip(levels, times_s, strict=True)]))
+
+    @classmethod
+    def of_peaks(cls, peaks: np.ndarray) -> "AlarmLevel":
+        """From the highest level in each block of BLOCK_S of normal footage, (blocks,). ValueError below four."""
         if len(peaks) < 4:
             raise ValueError(
                 f"{len(peaks) * BLOCK_S:.0f} s of normal footage are too little to set a threshold; give at least 8 s"
@@ -55,19 +60,27 @@ class AlarmLevel:
         """The level exceeded this often per hour."""
         return self.start + self.scale * float(np.log(self.rate_per_hour / rate_per_hour))
 
-    def rate(self, score: float) -> float:
-        """Expected false alarms per hour at a score in (0, 1)."""
-        return float(np.exp(-np.log(score / (1 - score)) / STEEPNESS))
+    def rarity(self, level: np.ndarray) -> np.ndarray:
+        """-ln(false alarms per hour at a level): 0 once an hour, ln 10 once in ten hours. float32, any shape."""
+        return ((np.asarray(level, np.float64) - self.level_at(1.0)) / self.scale).astype(np.float32)
 
-    def score(self, level: np.ndarray) -> np.ndarray:
-        """Levels to scores in (0, 1); 0.5 is the level exceeded once an hour. Strictly increasing."""
-        z = STEEPNESS * (np.asarray(level, np.float64) - self.level_at(1.0)) / self.scale
-        return (1 / (1 + np.exp(-np.clip(z, -30, 30)))).astype(np.float32)
+
+def to_score(rarity: np.ndarray) -> np.ndarray:
+    """Rarity to a score in (0, 1), strictly increasing, 0 to 0.5. An algebraic sigmoid: its long tails keep apart what
+    is rare and what is far rarer, in half precision too."""
+    x = np.asarray(rarity, np.float64) / HALF_WAY
+    return (0.5 + 0.5 * x / (1 + np.abs(x))).astype(np.float32)
+
+
+def to_rarity(score: np.ndarray) -> np.ndarray:
+    """The inverse of `to_score`."""
+    x = 2 * np.asarray(score, np.float64) - 1
+    return HALF_WAY * x / np.maximum(1 - np.abs(x), 1e-9)
 
 
 def threshold(false_alarms_per_hour: float) -> float:
     """The score exceeded this often per hour on normal footage; 1 per hour is 0.5."""
-    return float(1 / (1 + false_alarms_per_hour**STEEPNESS))
+    return float(to_score(np.array(-np.log(false_alarms_per_hour))))
 
 
 def block_peaks(level: np.ndarray, times_s: np.ndarray) -> np.ndarray:

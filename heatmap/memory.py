@@ -4,8 +4,8 @@ A bounded bank of patches of normal footage (what things look like, how they mov
 distribution of *held-out* normal patches. A patch's surprise is -log10 of the share of normal patches at least as far
 from the bank: 3 means one normal patch in a thousand. Beyond what was measured the tail is continued as an exponential
 (Pickands 1975; Coles 2001, ch. 4). Nearest-neighbour memories for anomaly detection: PatchCore (Roth et al. 2022,
-sec. 3); here the bank is split in thirds and the three nearest distances averaged, which is as robust as a three-nearest
-mean and needs no sorting.
+sec. 3); here the bank is split in thirds and the three nearest distances averaged, which is as robust as a
+three-nearest mean and needs no sorting.
 
 Arrays in, arrays out: knows no videos and no files.  Next: heatmap/levels.py
 """
@@ -181,10 +181,10 @@ class SceneMemory:
             nearest(motion_vector(patches.motion), self.motion),
         )
 
-    def surprise(self, patches: Patches) -> np.ndarray:
-        """Surprise of each patch, (n,): appearance + motion."""
+    def surprises(self, patches: Patches) -> tuple[np.ndarray, np.ndarray]:
+        """Surprise of each patch in appearance and in movement, (n,) each; they are added."""
         appearance, motion = self.distances(patches)
-        return self.appearance_tail.surprise(appearance) + self.motion_tail.surprise(motion)
+        return self.appearance_tail.surprise(appearance), self.motion_tail.surprise(motion)
 
 
 def frame_level(surprise: np.ndarray) -> np.ndarray:

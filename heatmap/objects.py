@@ -117,7 +117,7 @@ class MovingObjects:
 
     def _learn(self) -> None:
         middle = median(self._kept)
-        spread = median([cv2.absdiff(frame, middle) for frame in self._kept]).astype(np.float32)
+        spread = median([np.asarray(cv2.absdiff(f, middle)) for f in self._kept]).astype(np.float32)
         background = middle.astype(np.float32)
         # 1.4826 turns a median deviation into a standard deviation; where people pass half the time it means nothing
         self._noise = cv2.blur(np.minimum(1.4826 * spread, 12.0), (5, 5))
@@ -180,10 +180,11 @@ class MovingObjects:
 def median(frames: Iterable[np.ndarray]) -> np.ndarray:
     """Per-pixel (upper) median of (h, w) uint8 frames. Bubbling up whole frames by minimum and maximum is ten times
     faster than sorting each pixel's values."""
-    values = list(frames)
+    values: list[np.ndarray] = list(frames)
     for i in range(len(values) // 2 + 1):
         for j in range(len(values) - 1, i, -1):
-            values[j - 1], values[j] = cv2.min(values[j - 1], values[j]), cv2.max(values[j - 1], values[j])
+            low, high = np.minimum(values[j - 1], values[j]), np.maximum(values[j - 1], values[j])
+            values[j - 1], values[j] = low, high
     return values[len(values) // 2]
 
 

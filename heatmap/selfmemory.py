@@ -10,8 +10,6 @@ A clip cannot know what the camera usually sees: a thing that stays all through 
 Arrays in, arrays out.  Next: heatmap/levels.py
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from heatmap.memory import Patches
@@ -24,39 +22,51 @@ MIN_BANK = 50
 SLOWEST = 0.01  # frame heights per second; floor of the median speed
 
 
-@dataclass(frozen=True)
 class SelfMemory:
-    """A sample of a clip's moving patches, with the time of each, and the clip's median speed (frame heights/s)."""
+    """A sample of a clip's moving patches that grows with the clip up to BANK, then stays a fair sample of all of it.
 
-    patches: Patches
-    times_s: np.ndarray
-    median_speed: float
+    Call `learn` for a stretch before `surprises` for it.
+    """
 
-    @classmethod
-    def fit(cls, patches: Patches, times_s: np.ndarray, seed: int = 0) -> "SelfMemory":
-        """`times_s` (T,) are the times of the frames that `patches.cell` counts."""
-        sample = patches.sample(BANK, np.random.default_rng(seed))
-        speed = max(float(np.median(sample.motion[:, 2])), SLOWEST) if len(sample) else SLOWEST
-        return cls(sample, times_s[sample.cell[:, 0]], speed)
+    def __init__(self, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._key = np.zeros(0)  # a random number each; the smallest BANK stay (a reservoir in one sort)
+        self._bank: Patches | None = None
+        self._times_s = np.zeros(0)
+        self._motion = np.zeros((0, 4), np.float32)
+        self._speed = SLOWEST
 
-    def surprise(self, patches: Patches, times_s: np.ndarray) -> np.ndarray:
-        """Unlikeness of each patch, (n,); 0 where the clip is too short to compare with."""
-        out = np.zeros(len(patches), np.float32)
+    def learn(self, patches: Patches, times_s: np.ndarray) -> None:
+        """Patches of a stretch whose frames, as `patches.cell` counts them, are at `times_s` (T,)."""
+        if not len(patches):
+            return
+        key = np.concatenate([self._key, self._rng.random(len(patches))])
+        at = np.concatenate([self._times_s, times_s[patches.cell[:, 0]]])
+        every = Patches.join([self._bank, patches]) if self._bank is not None else patches
+        keep = np.sort(np.argsort(key)[:BANK])
+        self._key, self._times_s, self._bank = key[keep], at[keep], every.pick(keep)
+        self._speed = max(float(np.median(self._bank.motion[:, 2])), SLOWEST)
+
+    def surprises(self, patches: Patches, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Unlikeness of each patch in appearance and in movement, (n,) each; 0 where there is too little to compare."""
+        appearance, motion = np.zeros((2, len(patches)), np.float32)
+        if self._bank is None or not len(patches):
+            return appearance, motion
         frames, first = np.unique(patches.cell[:, 0], return_index=True)
         for frame, rows in zip(frames, np.split(np.arange(len(patches)), first[1:]), strict=True):
-            other = np.abs(self.times_s - times_s[frame]) >= GAP_S
+            other = np.abs(self._times_s - times_s[frame]) >= GAP_S
             if other.sum() < MIN_BANK:
                 continue
             rank = int(RARE * other.sum())
-            speeds = self.patches.motion[other] / self.median_speed
-            fast = _ranked(patches.motion[rows] / self.median_speed, speeds, rank)
-            out[rows] = fast + APPEARANCE_WEIGHT * _ranked(
-                patches.appearance[rows], self.patches.appearance[other], rank
-            )
-        return out
+            velocity = self._bank.motion[other] / self._speed
+            motion[rows] = _ranked(patches.motion[rows] / self._speed, velocity, rank)
+            looks = _ranked(patches.appearance[rows], self._bank.appearance[other], rank)
+            appearance[rows] = APPEARANCE_WEIGHT * looks
+        return appearance, motion
 
 
 def _ranked(x: np.ndarray, bank: np.ndarray, rank: int) -> np.ndarray:
     """Distance to the rank-th nearest bank entry, (n,)."""
-    square = (x * x).sum(1)[:, None] + (bank * bank).sum(1) - 2 * (x @ bank.T)
-    return np.sqrt(np.maximum(np.partition(square, rank, axis=1)[:, rank], 0))
+    square = (bank * bank).sum(1) - 2 * (x @ bank.T)
+    nearest = np.partition(square, rank, axis=1)[:, rank] + (x * x).sum(1)
+    return np.sqrt(np.maximum(nearest, 0))

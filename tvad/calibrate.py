@@ -1,7 +1,7 @@
 """Calibrate: a camera's normal footage to a scene file.
 
 The footage is cut in four folds (by clip; by stretch of time when there are fewer than four clips). Each fold is scored
-by a memory of the other three, so the distance distribution and the alarm level come from footage the memory has not
+by a memory of the other three, so the distance distribution and the alarm levels come from footage the memory has not
 seen. The memory that is saved holds patches of all of it.
 
 Next: tvad/detector.py
@@ -15,38 +15,42 @@ from typing import Any
 import numpy as np
 
 from heatmap.levels import AlarmLevel
-from heatmap.memory import Patches, SceneMemory, frame_level, smooth
+from heatmap.memory import Patches, SceneMemory, frame_level, heat_level, smooth
+from tvad.classifier import N_CLASSES, Classifier
 from tvad.encoder import Encoder, Features
+from tvad.parts import sigma_frames
 from tvad.progress import Progress
-from tvad.scene import Scene
-from tvad.settings import Settings
+from tvad.scene import Looks, Scene
+from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.video import VideoReader, probe
+from tvad.watcher import Thing, Watcher, watched
 
 FOLDS = 4
 STRETCH_S = 20.0  # clips are cut into stretches of this length
 STRETCHES = 40  # at most so many are kept in memory, evenly over the footage
-SIGMA_S = 0.2  # smoothing of the frame level
-MAX_SIDE = 640  # analysis size; larger frames are scaled down while decoding
+LOOKS = 2000  # looks at things that are saved, for the words of later questions
 
 
 @dataclass(frozen=True)
 class SceneReport:
-    """What a calibration saw and promises. `peak_score` is the highest score of held-out normal footage."""
+    """What a calibration saw. `peak_rarity` is the highest rarity (nats) of held-out normal footage: at a promised one
+    alarm an hour it should be below 0 for footage of less than an hour."""
 
     path: Path
     clips: int
     frames: int
     seconds: float
     patches: int
-    peak_score: float
+    peak_rarity: float
 
 
 @dataclass(frozen=True)
 class _Stretch:
     clip: int
     patches: Patches
+    changed: np.ndarray
     times_s: np.ndarray
-    shape: tuple[int, int, int]
+    things: tuple[Thing, ...]
 
 
 def calibrate(
@@ -66,65 +70,86 @@ def calibrate(
     stretches, about = _read(paths, settings, progress)
     fold = [s.clip % FOLDS if len(paths) >= FOLDS else i * FOLDS // len(stretches) for i, s in enumerate(stretches)]
     if len(set(fold)) < 2:
-        raise ValueError("the normal footage is too short to hold a part of it back; give at least 20 s, or more clips")
+        raise ValueError("the normal footage is too short to hold a part of it back; give at least 25 s, or more clips")
     memory, surprise = SceneMemory.fit([s.patches for s in stretches], fold)
-    curves = [level_curve(s.patches.paint(v, s.shape), s.times_s) for s, v in zip(stretches, surprise, strict=True)]
-    level = AlarmLevel.fit(curves, [s.times_s for s in stretches])
-    Scene(memory, level, about).save(out)
+    frame, heat = zip(*(_curves(s, v) for s, v in zip(stretches, surprise, strict=True)), strict=True)
+    times = [s.times_s for s in stretches]
+    frame_alarm, heat_alarm = AlarmLevel.fit(frame, times), AlarmLevel.fit(heat, times)
+    Scene(memory, frame_alarm, heat_alarm, _looks(stretches), about).save(out)
     return SceneReport(
         path=Path(out),
         clips=len(paths),
         frames=about["frames"],
         seconds=about["seconds"],
         patches=memory.appearance.shape[0] * memory.appearance.shape[1],
-        peak_score=float(max(level.score(x).max() for x in curves)),
+        peak_rarity=float(max(frame_alarm.rarity(x).max() for x in frame)),
     )
 
 
-def level_curve(surprise: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-    """Surprise maps (T, h, w) to the level of each frame, smoothed over SIGMA_S."""
-    return smooth(frame_level(surprise), sigma_frames(times_s))
+def _curves(stretch: _Stretch, surprise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Level of each frame and of its hottest place, (T,) each, as the detector measures them."""
+    sigma = sigma_frames(stretch.times_s)
+    maps = stretch.patches.paint(surprise, stretch.changed.shape)
+    heat = heat_level(maps, stretch.changed, sigma)
+    return smooth(frame_level(maps), sigma), heat.reshape(len(heat), -1).max(1)
 
 
-def sigma_frames(times_s: np.ndarray) -> float:
-    """SIGMA_S in sampled frames."""
-    return SIGMA_S / float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+def _looks(stretches: Sequence[_Stretch]) -> Looks:
+    """Looks at the things of some stretches, in random order until LOOKS are reached."""
+    logits: list[np.ndarray] = []
+    things: list[int] = []
+    times: list[float] = []
+    count, seconds = 0, 0.0
+    for i in np.random.default_rng(0).permutation(len(stretches)):
+        start_s, end_s = stretches[i].times_s[[0, -1]]
+        seconds += float(end_s - start_s)
+        for thing in stretches[i].things:
+            # Stretches lie an hour apart: things of two never meet.
+            times += [i * 3600.0 + t - start_s for t in thing.look_times_s]
+            things += [count] * len(thing.logits)
+            logits += thing.logits
+            count += 1
+        if len(logits) >= LOOKS:
+            break
+    return Looks(np.array(logits, np.float16).reshape(-1, N_CLASSES), np.array(things), np.array(times), seconds)
 
 
 def _read(
     paths: Sequence[str | Path], settings: Settings, progress: Callable[[Progress], None] | None
 ) -> tuple[list[_Stretch], dict[str, Any]]:
-    encoder = Encoder(threads=1)
     infos = [probe(p) for p in paths]
     shapes = {round(i.width / i.height, 2) for i in infos}
     if max(shapes) - min(shapes) > 0.1:
         raise ValueError(f"the clips have different shapes (width / height {sorted(shapes)}): are they of one camera?")
     total_s = sum(i.duration_s for i in infos)
     every = max(1, round(total_s / STRETCH_S / STRETCHES))  # of a long calibration, every so manieth stretch
+    encoder, classifier = Encoder(), Classifier()
     stretches: list[_Stretch] = []
-    frames, seconds, rates = 0, 0.0, []
+    frames, done_s, rates = 0, 0.0, []
     for clip, (path, info) in enumerate(zip(paths, infos, strict=True)):
-        reader = VideoReader(path, settings.fps, settings.start_s, settings.end_s, max_side=MAX_SIDE)
+        reader = VideoReader(path, settings.fps, settings.start_s, settings.end_s, max_side=MAX_SIDE_PX)
+        watcher = Watcher(classifier)
         pieces: list[Features] = []
         count = 0
-        for features in encoder.features(reader):
+        for features in encoder.features(watched(reader, watcher)):
             pieces.append(features)
             frames += len(features)
             if progress:
-                progress(Progress(seconds + float(features.times_s[-1]), total_s, frames))
+                progress(Progress(done_s + float(features.times_s[-1]), total_s, frames))
             if pieces[-1].times_s[-1] - pieces[0].times_s[0] >= STRETCH_S:
+                things = watcher.take_ended()
                 if count % every == 0:
-                    stretches.append(_stretch(clip, pieces))
+                    stretches.append(_stretch(clip, pieces, things))
                 count += 1
                 pieces = []
         if pieces and count % every == 0:
-            stretches.append(_stretch(clip, pieces))
-        seconds += info.duration_s
+            stretches.append(_stretch(clip, pieces, watcher.finish()))
+        done_s += info.duration_s
         rates.append(reader.rate_hz)
     about = {
         "preset": settings.preset,
         "clips": len(paths),
-        "seconds": round(seconds, 2),
+        "seconds": round(done_s, 2),
         "frames": frames,
         "fps": round(float(np.median(rates)), 3),
         "aspect": round(infos[0].width / infos[0].height, 4),
@@ -132,6 +157,6 @@ def _read(
     return stretches, about
 
 
-def _stretch(clip: int, pieces: list[Features]) -> _Stretch:
+def _stretch(clip: int, pieces: list[Features], things: list[Thing]) -> _Stretch:
     f = Features.join(pieces)
-    return _Stretch(clip, Patches.of(f.patch, f.motion, f.moving), f.times_s, f.moving.shape)
+    return _Stretch(clip, Patches.of(f.patch, f.motion, f.moving), f.changed, f.times_s, tuple(things))

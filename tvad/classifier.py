@@ -13,7 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from tvad.converted import converted, multiplies_bf16
 from tvad.encoder import backbone
+from tvad.presets.mini import EFFICIENTNET_LITE0
 
 CROP_PX = 224
 N_CLASSES = 1000
@@ -29,12 +31,13 @@ class Classifier:
 
         core = openvino.Core()
         if precision is None:
-            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+            precision = "bf16" if multiplies_bf16() else "f32"
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
         self.precision = precision
-        self._request = core.compile_model(_graph(), "CPU", options).create_infer_request()
+        graph = converted("classifier", EFFICIENTNET_LITE0, _graph)
+        self._request = core.compile_model(graph, "CPU", options).create_infer_request()
 
     def logits(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """(N, 1000) float32 for N crops, each (h, w, 3) uint8 RGB of any size; they are resized to 224x224.

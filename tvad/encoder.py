@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from tvad.converted import converted, multiplies_bf16
 from tvad.presets.mini import EFFICIENTNET_LITE0
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Encoder:
     """
 
     def __init__(self, threads: int | None = None, precision: str | None = None) -> None:
-        self.precision = precision or ("bf16" if "BF16" in _capabilities() else "f32")
+        self.precision = precision or ("bf16" if multiplies_bf16() else "f32")
         self.threads = threads
 
     def features(self, clips: Iterable["Clip"]) -> Iterator[Features]:
@@ -118,7 +119,7 @@ class _Network:
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
-        model = _graph()
+        model = converted("encoder", EFFICIENTNET_LITE0, _graph)
         model.reshape({model.input(0): [-1, height, width, 3]})
         self.request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
         self.size = (width, height)
@@ -243,13 +244,6 @@ def backbone() -> "torch.nn.Module":
     # The package names its tensors differently, but in the same order; shapes are checked by the strict load.
     model.load_state_dict(dict(zip(names, packaged.values(), strict=True)))
     return model
-
-
-@lru_cache(maxsize=1)
-def _capabilities() -> tuple[str, ...]:
-    import openvino
-
-    return tuple(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
 
 @lru_cache(maxsize=4)

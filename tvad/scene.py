@@ -15,6 +15,7 @@ from safetensors.numpy import save as save_tensors
 
 from heatmap.levels import AlarmLevel
 from heatmap.memory import PARTS, QUANTILES, Projection, SceneMemory, Tail
+from tvad.classifier import N_CLASSES
 from tvad.evidence import write_atomic
 
 SCENE_VERSION = 1
@@ -26,14 +27,28 @@ class SceneError(ValueError):
 
 
 @dataclass(frozen=True)
+class Looks:
+    """What the classifier said of normal things: logits (N, 1000) float16, the thing (N,) and time (N,) of each look,
+    and the seconds of footage they come from."""
+
+    logits: np.ndarray
+    thing: np.ndarray
+    times_s: np.ndarray
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Scene:
-    """A memory, the alarm level of its curve on held-out normal footage, and where both come from.
+    """A memory, the alarm levels of its curve and of its hottest place on held-out normal footage, looks at normal
+    things, and where all that comes from.
 
     about: preset, clips, seconds, frames, fps (sampled) and aspect (width / height) of the footage.
     """
 
     memory: SceneMemory
-    level: AlarmLevel
+    frame_alarm: AlarmLevel
+    heat_alarm: AlarmLevel
+    looks: Looks
     about: dict[str, Any]
 
     def save(self, path: str | Path) -> None:
@@ -46,13 +61,18 @@ class Scene:
             "appearance.quantiles": m.appearance_tail.quantiles,
             "motion.quantiles": m.motion_tail.quantiles,
             "tail.scales": np.array([m.appearance_tail.scale, m.motion_tail.scale]),
+            "looks.thing": self.looks.thing,
+            "looks.times_s": self.looks.times_s,
         }
         data = save_tensors(
-            {k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()},
+            {k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}
+            | {"looks.logits": np.ascontiguousarray(self.looks.logits, np.float16)},
             {
                 "kind": "tvad-scene",
                 "version": str(SCENE_VERSION),
-                "level": json.dumps(asdict(self.level)),
+                "frame_alarm": json.dumps(asdict(self.frame_alarm)),
+                "heat_alarm": json.dumps(asdict(self.heat_alarm)),
+                "looks_s": json.dumps(self.looks.seconds),
                 "about": json.dumps(self.about),
             },
         )
@@ -76,12 +96,23 @@ class Scene:
                 f"'tvad-scene' version {SCENE_VERSION}. Make it again with `tvad calibrate`"
             )
         try:
-            level = AlarmLevel(**json.loads(header["level"]))
+            frame_alarm, heat_alarm = (AlarmLevel(**json.loads(header[k])) for k in ("frame_alarm", "heat_alarm"))
             about = dict(json.loads(header["about"]))
+            looks = _looks(tensors, float(header["looks_s"]))
             memory = _memory(tensors)
         except (KeyError, TypeError, ValueError) as error:
             raise SceneError(f"{path}: damaged scene file ({error}). Make it again with `tvad calibrate`") from None
-        return cls(memory, level, about)
+        return cls(memory, frame_alarm, heat_alarm, looks, about)
+
+
+def _looks(t: dict[str, np.ndarray], seconds: float) -> Looks:
+    """Takes the looks out of the tensors."""
+    logits, thing, times_s = (t.pop(f"looks.{k}") for k in ("logits", "thing", "times_s"))
+    if logits.shape != (len(thing), N_CLASSES) or thing.shape != times_s.shape or logits.dtype != np.float16:
+        raise ValueError(f"looks have shapes {logits.shape}, {thing.shape}, {times_s.shape}")
+    if not all(np.isfinite(v).all() for v in (logits, thing, times_s)) or not seconds >= 0:
+        raise ValueError("looks are not finite")
+    return Looks(logits, thing.astype(int), times_s.astype(np.float64), seconds)
 
 
 def _memory(t: dict[str, np.ndarray]) -> SceneMemory:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 PARTS = ("memory", "words")
+MAX_SIDE_PX = 640  # analysis size: larger frames are scaled down while decoding
 
 
 @dataclass(frozen=True)

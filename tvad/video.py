@@ -137,7 +137,7 @@ class VideoReader:
             self._times.append(t)
             if self.step == 1 or t >= due - half:
                 yield t, frame
-                due = due + period if t < due + half else t + period
+                due += period * (1 + (t + half - due) // period)
 
 
 def _ahead(clips: Iterator[Clip]) -> Iterator[Clip]:

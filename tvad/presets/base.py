@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from heatmap.levels import AlarmLevel
 from tvad.weights import Weight
 
 
@@ -12,6 +13,7 @@ class Preset:
     vision: timm name of the encoder behind the heat. analysis: the weights an analysis needs.
     explain: the default way of answering; explain_weights: way of answering -> the further weights it needs.
     anomaly, normal: the words used when the user gives none.
+    alarms: memory, heat, words -> how often ordinary footage of unknown cameras reaches a level; used without a scene.
     """
 
     name: str
@@ -23,6 +25,7 @@ class Preset:
     explain_weights: dict[str, tuple[Weight, ...]]
     anomaly: tuple[str, ...]
     normal: tuple[str, ...]
+    alarms: dict[str, AlarmLevel]
 
     @property
     def weights(self) -> tuple[Weight, ...]:

@@ -1,5 +1,6 @@
 """mini: the default. Any CPU, no network beyond the package index; every weight is a package of it."""
 
+from heatmap.levels import AlarmLevel
 from tvad.presets.base import Preset
 from tvad.weights import Weight
 
@@ -50,4 +51,10 @@ MINI = Preset(
     # What a place for people on foot does not expect; ordinary things that look alike are named as normal.
     anomaly=("bicycle", "skateboard", "cart", "vehicle", "scooter", "wheelchair"),
     normal=("person", "bag", "umbrella"),
+    # Printed by `python -m training.ordinary_levels`; docs/RESULTS.md names the footage.
+    alarms={
+        "memory": AlarmLevel(start=10.0, scale=3.0, rate_per_hour=360.0, hours=0.1),
+        "heat": AlarmLevel(start=10.0, scale=3.0, rate_per_hour=360.0, hours=0.1),
+        "words": AlarmLevel(start=-2.2, scale=0.1, rate_per_hour=360.0, hours=0.1),
+    },
 )

@@ -1,0 +1,76 @@
+"""From scores to events and from heat to tracks: pure functions on arrays.
+
+Next: tvad/findings.py
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from heatmap.regions import extract_regions
+from heatmap.tracks import RegionTrack, Tracker, smooth
+
+KEEP_NATS = 3.4  # an event goes on while the rarity is at most this far below the threshold (30 times as frequent)
+MERGE_S = 1.0  # events closer than this are one
+MIN_TRACK_S = 0.3
+TRACKS_PER_EVENT = 5
+REGION_SHARE = 0.7  # where an event's heat stays below the threshold, regions are cut at this share of its maximum
+MAX_GAP_S = 0.6
+
+
+@dataclass(frozen=True)
+class Span:
+    """Sampled frames start..end (inclusive) of one event, and the frame of its highest score."""
+
+    start: int
+    end: int
+    peak: int
+
+
+def find_events(rarity: np.ndarray, times_s: np.ndarray, threshold: float) -> list[Span]:
+    """Where the rarity (T,) reaches `threshold`, extended while it stays within KEEP_NATS of it, near ones merged."""
+    found: list[tuple[int, int]] = []
+    for start, end in _runs(rarity >= threshold - KEEP_NATS):
+        if rarity[start : end + 1].max() < threshold:
+            continue
+        if found and times_s[start] - times_s[found[-1][1]] < MERGE_S:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return [Span(a, b, a + int(np.argmax(rarity[a : b + 1]))) for a, b in found]
+
+
+def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """First and last index of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def follow(
+    heat: np.ndarray, times_s: np.ndarray, spans: Sequence[Span], threshold: float, size_wh: tuple[int, int]
+) -> list[RegionTrack]:
+    """Tracks of the hot places during the events; heat (T, h, w) in [0, 1], boxes in pixels of `size_wh`."""
+    cut = np.full(len(times_s), np.inf)
+    for span in spans:
+        rows = slice(span.start, span.end + 1)
+        highest = float(heat[rows].max())
+        cut[rows] = threshold if highest > threshold else REGION_SHARE * highest
+    tracker = Tracker(size_wh, max_gap_s=MAX_GAP_S)
+    for i, t in enumerate(times_s):
+        hot = np.isfinite(cut[i]) and float(heat[i].max()) >= cut[i]
+        tracker.step(extract_regions(heat[i], float(t), size_wh, float(cut[i])) if hot else [], float(t))
+    seen = tracker.times_s
+    return [smooth(track, seen) for track in tracker.tracks(min_length=1)]
+
+
+def share_out(tracks: Sequence[RegionTrack], times_s: np.ndarray, spans: Sequence[Span]) -> list[list[RegionTrack]]:
+    """The tracks of each event, hottest first: those present in it for MIN_TRACK_S, or the hottest one."""
+    out = []
+    for span in spans:
+        start_s, end_s = times_s[span.start], times_s[span.end]
+        heats = [(sum(r.score for r in t.present() if start_s <= r.t_s <= end_s), t) for t in tracks]
+        inside = sorted(((h, t) for h, t in heats if h > 0), key=lambda item: (-item[0], item[1].id))
+        long = [t for _, t in inside if t.present()[-1].t_s - t.present()[0].t_s >= MIN_TRACK_S]
+        out.append(long[:TRACKS_PER_EVENT] or [t for _, t in inside[:1]])
+    return out

@@ -1,0 +1,171 @@
+"""Findings: spans, region tracks and things to the events and tracks of the Evidence, with labels and words.
+
+Next: tvad/detector.py
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from heatmap.appearance import describe_appearance
+from heatmap.motion import cell_path, describe_motion, entry_exit
+from heatmap.tracks import RegionTrack
+from tvad.classifier import class_names
+from tvad.events import Span
+from tvad.evidence import Event, Motion, Track, TrackBox
+from tvad.parts import ScoredThing
+from tvad.watcher import Shot
+from tvad.words import WordGuide, softmax
+
+SURE = 0.3  # probability from which the classifier's class, or a word, is taken as the label
+OVERLAP = 0.2  # mean overlap from which a thing is the one a track follows
+PERSON = (0.5, 2.0)  # height relative to the usual moving thing here
+
+
+@dataclass(frozen=True)
+class SeenThing:
+    """A thing after scoring: boxes (n, 4) source px at times_s (n,), words level (n,), label, pictures."""
+
+    boxes: np.ndarray
+    times_s: np.ndarray
+    level: np.ndarray
+    label: str
+    label_confidence: float
+    is_word: bool
+    shots: tuple[Shot, ...]
+
+    @classmethod
+    def of(cls, scored: ScoredThing, guide: WordGuide | None, scale: float) -> "SeenThing":
+        """`scale`: source pixels per analysed pixel."""
+        label, confidence, is_word = name_of(scored.logits, guide)
+        thing = scored.thing
+        return cls(
+            np.array(thing.boxes) * scale,
+            np.array(thing.times_s),
+            scored.level,
+            label,
+            confidence,
+            is_word,
+            tuple(thing.shots),
+        )
+
+    @property
+    def height(self) -> float:
+        return float(np.median(self.boxes[:, 3] - self.boxes[:, 1]))
+
+    def overlap(self, track: RegionTrack) -> float:
+        """Mean over the track of the share of the smaller box that both cover, where both are there; in [0, 1]."""
+        regions = track.present()
+        t = np.array([r.t_s for r in regions])
+        shared = (t >= self.times_s[0]) & (t <= self.times_s[-1])
+        if not shared.any():
+            return 0.0
+        own = np.stack([np.interp(t, self.times_s, self.boxes[:, i]) for i in range(4)], 1)
+        other = np.array([r.box_xyxy for r in regions])
+        low, high = np.maximum(own[:, :2], other[:, :2]), np.minimum(own[:, 2:], other[:, 2:])
+        both = np.clip(high - low, 0, None).prod(1)
+        smaller = np.minimum((own[:, 2:] - own[:, :2]).prod(1), (other[:, 2:] - other[:, :2]).prod(1))
+        return float((both / np.maximum(smaller, 1.0) * shared).mean())
+
+
+def name_of(logits: np.ndarray, guide: WordGuide | None) -> tuple[str, float, bool]:
+    """Label, its probability, whether it is one of the anomaly words; ("", 0, False) when nothing is likely."""
+    if not len(logits):
+        return "", 0.0, False
+    if guide is not None and guide.classes:
+        word, p = guide.best_word(logits)
+        if p >= SURE:
+            return word, p, True
+    mean = softmax(logits).mean(0)
+    best = int(mean.argmax())
+    if mean[best] >= SURE:
+        return class_names()[best][0], float(mean[best]), False
+    return "", 0.0, False
+
+
+def make_track(
+    number: int,
+    track: RegionTrack,
+    things: Sequence[SeenThing],
+    size_wh: tuple[int, int],
+    stretch_s: tuple[float, float],
+) -> tuple[Track, bool]:
+    """The Evidence's track, and whether its label is one of the anomaly words."""
+    regions = track.present()
+    times = [r.t_s for r in regions]
+    boxes = [r.box_xyxy for r in regions]
+    thing = max(things, key=lambda s: s.overlap(track), default=None)
+    if thing is not None and thing.overlap(track) < OVERLAP:
+        thing = None
+    entry, exit_ = entry_exit(times, boxes, size_wh, *stretch_s)
+    shots = thing.shots if thing else ()
+    label = thing.label if thing and thing.label else _size_label(thing, boxes, things)
+    out = Track(
+        id=number,
+        label=label,
+        label_confidence=round(thing.label_confidence, 3) if thing and thing.label else 0.0,
+        appearance=describe_appearance(
+            [s.rgb for s in shots], [s.mask for s in shots], float(np.median([r.area for r in regions]))
+        ),
+        boxes=tuple(
+            TrackBox(round(r.t_s, 4), _rounded(r.box_xyxy), round(float(np.clip(r.score, 0, 1)), 4)) for r in regions
+        ),
+        trajectory=cell_path(boxes, size_wh),
+        motion=Motion(**asdict(describe_motion(times, boxes, size_wh))),
+        entry=entry,
+        exit=exit_,
+    )
+    return out, bool(thing and thing.label and thing.is_word)
+
+
+def _rounded(box: Sequence[float]) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (round(float(v), 1) for v in box)
+    return x0, y0, x1, y1
+
+
+def _size_label(thing: SeenThing | None, boxes: Sequence[Sequence[float]], things: Sequence[SeenThing]) -> str:
+    """By height, among everything that moves here: most moving things are people or of their size."""
+    height = thing.height if thing else float(np.median([b[3] - b[1] for b in boxes]))
+    usual = float(np.median([s.height for s in things])) if things else height
+    if height < PERSON[0] * usual:
+        return "small object"
+    return "person-sized object" if height <= PERSON[1] * usual else "large object"
+
+
+def category(span: Span, motion_share: np.ndarray, raised_by: Sequence[str], word: str | None) -> str:
+    """What kind of event: the anomaly word seen in it, else whether movement or look is what is unusual."""
+    if word is not None:
+        return word
+    if "memory" not in raised_by:
+        return "unusual object"
+    share = float(np.median(motion_share[span.start : span.end + 1]))
+    if share > 0.6:
+        return "unusual movement"
+    return "unusual appearance" if share < 0.4 else "unusual appearance and movement"
+
+
+def summarise(events: Sequence[Event], tracks: Sequence[Track]) -> str:
+    """One or two sentences for lists and page heads; the narrator has more."""
+    if not events:
+        return "Nothing anomalous was found."
+    strongest = max(events, key=lambda e: e.score)
+    by_id = {t.id: t for t in tracks}
+    head = "1 anomalous event" if len(events) == 1 else f"{len(events)} anomalous events, the strongest"
+    text = f"{head}: {strongest.category} from {strongest.start_s:.1f} to {strongest.end_s:.1f} s"
+    if strongest.tracks:
+        track = by_id[strongest.tracks[0]]
+        text += f"; {track.appearance} {track.label}".replace("  ", " ") + f" {track.motion.summary}"
+    return text + "."
+
+
+def confidence(peak_rarity: float, hours: float, found: bool, limit: float) -> float:
+    """Probability in [0.5, limit] that the yes or no is right, from the p-value of the highest score.
+
+    Expected normal alarms of this rarity in footage this long give the p-value; the Bayes factor is bounded as by
+    Sellke, Bayarri and Berger 2001, with one anomalous clip in ten beforehand.
+    """
+    p = float(-np.expm1(-hours * np.exp(-np.clip(peak_rarity, -60, 60))))
+    factor = -np.e * p * np.log(p) if 0 < p < 1 / np.e else (0.0 if p <= 0 else 1.0)
+    normal = 0.9 * factor / (0.9 * factor + 0.1)
+    return round(float(np.clip(1 - normal if found else normal, 0.5, limit)), 3)

@@ -1,0 +1,141 @@
+"""The watcher: follows moving things through a stream of frames and looks at each a few times.
+
+A look is a crop of one and a half boxes through the packaged classifier. A thing is first looked at when it was seen
+three times, then every half second, so the cost follows the number of things and not of frames. What was seen is handed
+out in pieces, so memory does not grow with the video.
+
+Next: tvad/parts.py
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from heatmap.objects import Box, MovingObjects, Proposal, ProposalLinker
+from tvad.classifier import N_CLASSES, Classifier
+from tvad.video import Clip
+
+FIRST_LOOK = 3  # sightings
+LOOK_EVERY_S = 0.5
+CROP = 1.5  # crop side in box sides
+SHOTS = 3  # pictures kept of each thing, for its colours
+SHOT_PX = 64
+
+
+@dataclass(eq=False)
+class Shot:
+    """A small picture of a thing: rgb (h, w, 3) uint8 and mask (h, w) bool, both cut to its box."""
+
+    rgb: np.ndarray
+    mask: np.ndarray
+    t_s: float
+
+
+@dataclass(eq=False)
+class Thing:
+    """One moving thing. boxes (n, 4) px of the analysed frame at times_s (n,), area (n,) share of the frame;
+    looks at look_times_s (m,) with logits (m, 1000) float16."""
+
+    id: int
+    boxes: list[Box] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
+    area: list[float] = field(default_factory=list)
+    look_times_s: list[float] = field(default_factory=list)
+    logits: list[np.ndarray] = field(default_factory=list)
+    shots: list[Shot] = field(default_factory=list)
+
+    @property
+    def look_logits(self) -> np.ndarray:
+        """(m, 1000) float32."""
+        return np.array(self.logits, np.float32).reshape(-1, N_CLASSES)
+
+    def box_at(self, t_s: float) -> Box:
+        """The box at a time, interpolated between sightings."""
+        boxes = np.array(self.boxes)
+        return tuple(float(np.interp(t_s, self.times_s, boxes[:, i])) for i in range(4))  # type: ignore[return-value]
+
+
+def watched(clips: Iterable[Clip], watcher: "Watcher") -> Iterator[Clip]:
+    """The same clips, shown to the watcher on their way."""
+    for clip in clips:
+        for frame, t in zip(clip.frames, clip.times_s, strict=True):
+            watcher.step(frame, float(t))
+        yield clip
+
+
+class Watcher:
+    """Feed frames in order with `step`; `take_ended` hands out things that have gone, `finish` the rest."""
+
+    def __init__(self, classifier: Classifier | None) -> None:
+        self.classifier = classifier
+        self.objects = MovingObjects()
+        self.linker = ProposalLinker()
+        self.things: dict[int, Thing] = {}
+        self.ended: list[Thing] = []
+
+    def step(self, frame: np.ndarray, t_s: float) -> None:
+        """One frame (H, W, 3) uint8 RGB."""
+        proposals = self.objects.step(frame, t_s)
+        ids, gone = self.linker.step([p.box_xyxy for p in proposals], t_s)
+        for track in gone:
+            self.ended.append(self.things.pop(track.id))
+        due: list[tuple[Thing, Proposal]] = []
+        for identity, proposal in zip(ids, proposals, strict=True):
+            thing = self.things.setdefault(identity, Thing(identity))
+            thing.boxes.append(proposal.box_xyxy)
+            thing.times_s.append(t_s)
+            thing.area.append(proposal.area_frac)
+            waited = t_s - thing.look_times_s[-1] if thing.look_times_s else np.inf
+            if len(thing.times_s) >= FIRST_LOOK and waited >= LOOK_EVERY_S - 1e-6:
+                due.append((thing, proposal))
+        self._look(frame, t_s, due)
+
+    def take_ended(self) -> list[Thing]:
+        """Things that have gone since the last call."""
+        ended, self.ended = self.ended, []
+        return ended
+
+    def finish(self) -> list[Thing]:
+        """All that is left, at the end of the video."""
+        rest = [*self.take_ended(), *self.things.values()]
+        self.things = {}
+        return rest
+
+    def _look(self, frame: np.ndarray, t_s: float, due: list[tuple[Thing, Proposal]]) -> None:
+        if not due:
+            return
+        if self.classifier:
+            logits = self.classifier.logits([crop(frame, p.box_xyxy) for _, p in due])
+            for (thing, _), row in zip(due, logits, strict=True):
+                thing.logits.append(row.astype(np.float16))
+        for thing, proposal in due:
+            thing.look_times_s.append(t_s)
+            self._remember(thing, frame, proposal, t_s)
+
+    def _remember(self, thing: Thing, frame: np.ndarray, proposal: Proposal, t_s: float) -> None:
+        """Keep the largest pictures of a thing."""
+        x0, y0, x1, y1 = (round(v) for v in proposal.box_xyxy)
+        own = frame[max(y0, 0) : y1, max(x0, 0) : x1]
+        if 0 in own.shape:
+            return
+        smallest = min(thing.shots, key=lambda s: s.mask.size, default=None)
+        scale = min(1.0, SHOT_PX / max(own.shape[:2]))
+        size = (max(1, round(own.shape[1] * scale)), max(1, round(own.shape[0] * scale)))
+        if len(thing.shots) == SHOTS and smallest is not None:
+            if size[0] * size[1] <= smallest.mask.size:
+                return
+            thing.shots.remove(smallest)
+        mask = cv2.resize(proposal.mask_hw.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+        thing.shots.append(Shot(cv2.resize(own, size, interpolation=cv2.INTER_AREA), mask, t_s))
+
+
+def crop(frame: np.ndarray, box: Box) -> np.ndarray:
+    """The square around a box, CROP times its longer side, cut at the frame; never empty."""
+    height, width = frame.shape[:2]
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    reach = max(box[2] - box[0], box[3] - box[1], 4.0) * CROP / 2
+    left, top = int(np.clip(x - reach, 0, width - 2)), int(np.clip(y - reach, 0, height - 2))
+    right, bottom = int(np.clip(x + reach, left + 1, width)), int(np.clip(y + reach, top + 1, height))
+    return frame[top:bottom, left:right]
