@@ -1,25 +1,22 @@
-"""Fuse: rarities of several independent parts to one.
+"""Fuse: the rarities of memory and words to one.
 
-Each part alarms on its own at its stated rate, so the strongest one of n counts with n times its rate (Bonferroni).
-What the others add is evidence only where they find something rare as well.
+The memory ranks; words add evidence where they find something rarer than usual, and raise an alarm alone when they are
+rare enough. Without a scene the memory cannot judge, and words alone need half the promised rate (Bonferroni for two
+parts). With a scene, a memory that knows this camera sees nothing unusual, so words alone must be far rarer.
 
 Arrays in, arrays out.  Next: heatmap/regions.py
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
-SUPPORT_FROM = -4.0  # rarity (nats) above which a weaker part supports the strongest one
-SUPPORT = 1.0
+SUPPORT_FROM = -4.0  # rarity (nats) from which words count at all
+SUPPORT = 0.3  # nats of evidence per nat of the words
+ALONE = {False: np.log(2.0), True: np.log(20.0)}  # nats that words alone must be rarer, by whether there is a scene
 
 
-def fuse(rarities: Sequence[np.ndarray]) -> np.ndarray:
-    """Rarities (any equal shape) of n parts to one of that shape; a single part stays as it is."""
-    if len(rarities) == 1:
-        return rarities[0]
-    stack = np.stack(rarities)
-    strongest = stack.max(0)
-    others = SUPPORT * np.maximum(stack - SUPPORT_FROM, 0).sum(0) - SUPPORT * np.maximum(strongest - SUPPORT_FROM, 0)
-    out: np.ndarray = strongest + others - np.log(len(rarities))
-    return out
+def fuse(memory: np.ndarray, words: np.ndarray, scene: bool) -> np.ndarray:
+    """Rarities of equal shape to one of that shape, float32; never below the memory's."""
+    heard = words > SUPPORT_FROM
+    supported = memory + SUPPORT * np.maximum(words - SUPPORT_FROM, 0)
+    alone = np.where(heard, words - ALONE[scene], -np.inf)
+    return np.maximum(supported, alone).astype(np.float32)

@@ -54,7 +54,7 @@ class AlarmLevel:
         # One standard error wider than the mean excess: with few peaks the promise errs to the quiet side.
         scale = float(excess.mean() if len(excess) else 0.0) * (1 + 1 / np.sqrt(count))
         floor = 0.05 * max(float(peaks.std()), abs(start) * 0.1, 1e-3)
-        return cls(start, max(scale, floor), count / len(peaks) * BLOCKS_PER_HOUR, len(peaks) / BLOCKS_PER_HOUR)
+        return cls(start, float(max(scale, floor)), count / len(peaks) * BLOCKS_PER_HOUR, len(peaks) / BLOCKS_PER_HOUR)
 
     def level_at(self, rate_per_hour: float) -> float:
         """The level exceeded this often per hour."""

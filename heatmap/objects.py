@@ -145,7 +145,7 @@ class MovingObjects:
     def _clean(self, difference: np.ndarray) -> np.ndarray:
         """Threshold with the pixel's own noise, drop specks, close gaps (more along the height: heads, legs)."""
         mask = (difference > np.maximum(self.config.floor, self.config.noise * self._noise)).astype(np.uint8)
-        mask = cv2.medianBlur(mask, 3)
+        mask = np.asarray(cv2.medianBlur(mask, 3), np.uint8)
         tall = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 7))
         return cv2.morphologyEx(mask, cv2.MORPH_CLOSE, tall).astype(bool)
 

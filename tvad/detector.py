@@ -6,7 +6,7 @@ Next: tvad/parts.py, then tvad/findings.py
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -20,18 +20,18 @@ from tvad.classifier import shared_classifier
 from tvad.encoder import Encoder
 from tvad.events import Span, find_events, follow, share_out
 from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
-from tvad.findings import SeenThing, category, confidence, make_track, summarise
-from tvad.parts import Levels, MemoryPart, ScoredThing, WordsPart, habit_of, sigma_frames, words_alarm
+from tvad.findings import category, confidence, make_track, summarise
+from tvad.parts import MemoryPart, WordsPart, habit_of, sigma_frames, words_alarm
 from tvad.presets import get_preset
 from tvad.presets.base import Preset
 from tvad.progress import Progress
+from tvad.scan import NOTHING, Scan
 from tvad.scene import Scene
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.video import VideoReader, sha256_of
 from tvad.watcher import Watcher, watched
 from tvad.words import WordGuide
 
-NOTHING = -12.0  # rarity (nats) where a part sees nothing at all
 SURE = {"scene": 0.99, "uncalibrated": 0.85}  # highest confidence
 
 __all__ = ["Detector", "Progress"]
@@ -49,7 +49,7 @@ class Detector:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Load the scene and match the words. SceneError, ValueError or OSError for a bad scene file, preset or word."""
+        """Load the scene and match the words. SceneError, OSError or ValueError for a bad scene, preset or word."""
         preset = get_preset(settings.preset)
         scene = Scene.load(settings.scene) if settings.scene else None
         anomaly = preset.anomaly if settings.anomaly is None else settings.anomaly
@@ -62,49 +62,51 @@ class Detector:
         """Analyse one video in one pass. VideoError when it cannot be read."""
         s = self.settings
         reader = VideoReader(path, s.fps, s.start_s, s.end_s, max_side=MAX_SIDE_PX)
-        seen = self._watch(reader, progress)
-        return self._conclude(reader, seen)
+        return self._conclude(reader, self.scan(reader, progress))
 
-    def _watch(self, reader: VideoReader, progress: Callable[[Progress], None] | None) -> "_Seen":
-        """One pass over the frames: levels of the memory, scored things."""
+    def scan(
+        self, reader: VideoReader, progress: Callable[[Progress], None] | None, heat_alarm: AlarmLevel | None = None
+    ) -> Scan:
+        """One pass over the frames: levels of the memory, scored things. `heat_alarm` replaces the detector's own."""
         watcher = Watcher(shared_classifier())
         memory = MemoryPart(self.scene.memory if self.scene else None) if "memory" in self.settings.parts else None
         words = WordsPart(self.guide, habit_of(self.scene.looks) if self.scene else None)
-        seen = _Seen(self._heat_alarm(), (reader.info.width, reader.info.height), reader.size_wh, self.guide)
+        own_alarm = self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]
+        scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
         for features in Encoder().features(watched(reader, watcher)):
             now = float(features.times_s[-1])
-            seen.shape = features.moving.shape[1:]
-            seen.add_times(features.times_s)
+            scan.shape = features.moving.shape[1:]
+            scan.add_times(features.times_s)
             for levels in memory.push(features) if memory else ():
-                seen.add_levels(levels)
-            seen.add_things(words.push(watcher.take_ended(), now))
+                scan.add_levels(levels)
+            scan.add_things(words.push(watcher.take_ended(), now))
             if progress:
-                progress(Progress(now - reader.start_s, end_s - reader.start_s, len(seen.times_s)))
+                progress(Progress(now - reader.start_s, end_s - reader.start_s, len(scan.times_s)))
         for levels in memory.finish() if memory else ():
-            seen.add_levels(levels)
-        seen.add_things(words.finish(watcher.finish()))
-        return seen
+            scan.add_levels(levels)
+        scan.add_things(words.finish(watcher.finish()))
+        return scan
 
-    def _heat_alarm(self) -> AlarmLevel:
-        return self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]
-
-    def _conclude(self, reader: VideoReader, seen: "_Seen") -> Analysis:
+    def _conclude(self, reader: VideoReader, scan: Scan) -> Analysis:
         """Fuse, threshold, follow, describe."""
-        times = np.array(seen.times_s)
+        times = np.array(scan.times_s)
         parts = {}
         if "memory" in self.settings.parts:
             alarm = self.scene.frame_alarm if self.scene else self.preset.alarms["memory"]
-            parts["memory"] = alarm.rarity(smooth(np.concatenate(seen.frame), sigma_frames(times)))
-        heat = seen.memory_heat()
+            parts["memory"] = alarm.rarity(smooth(np.concatenate(scan.frame), sigma_frames(times)))
+        heat = scan.memory_heat()
         if self.guide and self.guide.classes:
-            parts["words"], heat = self._words(seen, times, heat)
-        rarity = fuse(list(parts.values())) if parts else np.full(len(times), NOTHING, np.float32)
+            parts["words"], heat = self._words(scan, times, heat)
+        if len(parts) == 2:
+            rarity = fuse(parts["memory"], parts["words"], bool(self.scene))
+        else:
+            rarity = next(iter(parts.values()), np.full(len(times), NOTHING, np.float32))
         score_at = threshold(self.settings.false_alarms_per_hour)
         rarity_at = float(to_rarity(np.array(score_at)))
         spans = find_events(rarity, times, rarity_at)
         heat = to_score(heat).astype(np.float16)
-        events, tracks = self._describe(reader, seen, times, heat, spans, parts, rarity)
+        events, tracks = self._describe(reader, scan, times, heat, spans, parts, rarity)
         source_times = reader.source_times_s
 
         def per_frame(x: np.ndarray) -> np.ndarray:
@@ -136,11 +138,11 @@ class Detector:
         )
         return Analysis(evidence, curves)
 
-    def _words(self, seen: "_Seen", times: np.ndarray, heat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _words(self, scan: Scan, times: np.ndarray, heat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The words' rarity curve (T,), and the heat with the things' boxes fused in."""
         curve = np.full(len(times), NOTHING, np.float32)
         painted = np.full_like(heat, NOTHING)
-        for thing in seen.things:
+        for thing in scan.things:
             rarity = np.maximum(self.words_alarm.rarity(thing.level), NOTHING)
             first, last = np.searchsorted(times, thing.times_s[[0, -1]] - 1e-6)
             for i in range(first, min(last + 1, len(times))):
@@ -148,13 +150,13 @@ class Detector:
                 curve[i] = max(curve[i], value)
                 if value > NOTHING:
                     box = [np.interp(times[i], thing.times_s, thing.boxes[:, k]) for k in range(4)]
-                    seen.paint(painted[i], np.array(box), value)
-        return curve, fuse([heat, painted]) if "memory" in self.settings.parts else painted
+                    scan.paint(painted[i], np.array(box), value)
+        return curve, fuse(heat, painted, bool(self.scene)) if "memory" in self.settings.parts else painted
 
     def _describe(
         self,
         reader: VideoReader,
-        seen: "_Seen",
+        scan: Scan,
         times: np.ndarray,
         heat: np.ndarray,
         spans: list[Span],
@@ -167,14 +169,14 @@ class Detector:
         numbers: dict[int, int] = {}
         tracks: dict[int, Track] = {}
         words: dict[int, str] = {}
-        events = []
-        share = np.concatenate(seen.share) if seen.share else np.full(len(times), 0.5)
+        events: list[Event] = []
+        share = np.concatenate(scan.share) if scan.share else np.full(len(times), 0.5)
         for span, own in zip(spans, shared, strict=True):
             for region_track in own:
                 if region_track.id not in numbers:
                     number = numbers[region_track.id] = len(numbers) + 1
                     track, is_word = make_track(
-                        number, region_track, seen.things, size_wh, (float(times[0]), float(times[-1]))
+                        number, region_track, scan.things, size_wh, (float(times[0]), float(times[-1]))
                     )
                     tracks[number] = track
                     if is_word:
@@ -219,50 +221,3 @@ class Detector:
                 f"here {aspect:.2f}): is it the same camera?"
             )
         return tuple(lines)
-
-
-@dataclass
-class _Seen:
-    """What one pass collects."""
-
-    heat_alarm: AlarmLevel
-    size_wh: tuple[int, int]  # source pixels
-    analysed_wh: tuple[int, int]
-    guide: WordGuide | None
-    times_s: list[float] = field(default_factory=list)
-    frame: list[np.ndarray] = field(default_factory=list)
-    heat: list[np.ndarray] = field(default_factory=list)
-    share: list[np.ndarray] = field(default_factory=list)
-    things: list[SeenThing] = field(default_factory=list)
-    shape: tuple[int, ...] = (1, 1)
-
-    def add_times(self, times_s: np.ndarray) -> None:
-        self.times_s += times_s.tolist()
-
-    def add_levels(self, levels: Levels) -> None:
-        self.frame.append(levels.frame)
-        self.share.append(levels.motion_share)
-        self.heat.append(np.clip(self.heat_alarm.rarity(levels.heat), -1e4, 1e4).astype(np.float16))
-
-    def add_things(self, scored: list[ScoredThing]) -> None:
-        self.things += [SeenThing.of(t, self.guide, self.size_wh[0] / self.analysed_wh[0]) for t in scored]
-
-    def memory_heat(self) -> np.ndarray:
-        """Rarity maps (T, h, w), NOTHING everywhere when the memory was not asked."""
-        if self.heat:
-            return np.concatenate(self.heat)
-        return np.full((len(self.times_s), *self.shape), NOTHING, np.float16)
-
-    def paint(self, cells: np.ndarray, box: np.ndarray, value: float) -> None:
-        """Raise the cells (h, w) that a box in source pixels covers to `value`, less where it covers them in part."""
-        height, width = cells.shape
-        x0, x1 = box[[0, 2]] * width / self.size_wh[0]
-        y0, y1 = box[[1, 3]] * height / self.size_wh[1]
-        covered = np.outer(_cover(y0, y1, height), _cover(x0, x1, width))
-        np.maximum(cells, NOTHING + (value - NOTHING) * covered, out=cells, where=covered > 0, casting="unsafe")
-
-
-def _cover(low: float, high: float, count: int) -> np.ndarray:
-    """How much of each of `count` unit cells lies in [low, high], in [0, 1]."""
-    edges = np.arange(count)
-    return np.clip(np.minimum(edges + 1, high) - np.maximum(edges, low), 0, 1)

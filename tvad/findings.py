@@ -18,7 +18,7 @@ from tvad.parts import ScoredThing
 from tvad.watcher import Shot
 from tvad.words import WordGuide, softmax
 
-SURE = 0.3  # probability from which the classifier's class, or a word, is taken as the label
+SURE = 0.12  # probability from which the classifier's class, or a word, is taken as the label
 OVERLAP = 0.2  # mean overlap from which a thing is the one a track follows
 PERSON = (0.5, 2.0)  # height relative to the usual moving thing here
 

@@ -7,7 +7,7 @@ Next: tvad/detector.py
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +24,9 @@ from tvad.words import Habit, WordGuide
 BLOCK_S = 60.0  # the clip's own memory looks this far ahead
 SIGMA_S = 0.2  # smoothing in time
 WINDOW_S = 1.0  # looks this near count for a moment of a thing's life
+USUAL_SHARE = 0.75  # usual in a clip is the level that this share of all sightings stays below ...
+USUAL_LEVEL = -4.5  # ... drawn towards this log probability
+FEW_THINGS = 5  # as if so many things had it
 HABIT_S = 120.0  # words wait this long at most for more things to compare with
 
 
@@ -154,25 +157,31 @@ class ScoredThing:
 
 
 class WordsPart:
-    """Levels of things for the anomaly words. Things wait for others to be compared with, HABIT_S at most."""
+    """Levels of things for the anomaly words. Things wait for others to be compared with, HABIT_S at most.
+
+    habit: of the scene. Without one, levels are relative to what is usual in this clip: cameras differ in how much
+    their ordinary things look like the words.
+    """
 
     def __init__(self, guide: WordGuide | None, habit: Habit | None = None) -> None:
         self.guide = guide
+        self.relative = habit is None
         self.habit = habit or Habit.empty()
         self._waiting: list[Thing] = []
+        self._levels: list[np.ndarray] = []  # one array for each thing so far
 
     def push(self, things: Sequence[Thing], now_s: float) -> list[ScoredThing]:
         """Take things that have ended; gives back those that have waited long enough."""
         self._take(things)
         ready = [t for t in self._waiting if now_s - t.times_s[-1] > HABIT_S]
         self._waiting = [t for t in self._waiting if now_s - t.times_s[-1] <= HABIT_S]
-        return [self._scored(t) for t in ready]
+        return self._scored(ready)
 
     def finish(self, things: Sequence[Thing]) -> list[ScoredThing]:
         """The last things and all that wait."""
         self._take(things)
         waiting, self._waiting = self._waiting, []
-        return [self._scored(t) for t in waiting]
+        return self._scored(waiting)
 
     def _take(self, things: Sequence[Thing]) -> None:
         seen = [t for t in things if t.logits]
@@ -180,10 +189,19 @@ class WordsPart:
             self.habit.add(thing.look_logits)
         self._waiting += seen
 
-    def _scored(self, thing: Thing) -> ScoredThing:
-        logits = self.habit.corrected(thing.look_logits)
-        score = self.guide.score(logits) if self.guide else np.full(len(logits), -np.inf)
-        return ScoredThing(thing, near_mean(score, thing.look_times_s, thing.times_s), logits)
+    def _scored(self, things: Sequence[Thing]) -> list[ScoredThing]:
+        found = []
+        for thing in things:
+            logits = self.habit.corrected(thing.look_logits)
+            score = self.guide.score(logits) if self.guide else np.full(len(logits), -np.inf)
+            found.append(ScoredThing(thing, near_mean(score, thing.look_times_s, thing.times_s), logits))
+        if not self.relative or not found:
+            return found
+        self._levels += [s.level for s in found]
+        usual = float(np.quantile(np.concatenate(self._levels), USUAL_SHARE))
+        count = len(self._levels)
+        usual = (count * usual + FEW_THINGS * USUAL_LEVEL) / (count + FEW_THINGS)
+        return [replace(s, level=s.level - usual) for s in found]
 
 
 def near_mean(values: np.ndarray, at_s: Sequence[float], times_s: Sequence[float]) -> np.ndarray:

@@ -20,7 +20,7 @@ from tvad.minilm import embed
 
 CLASSES_PER_WORD = 6
 MIN_SIMILARITY = 0.5  # of the best class; below it a word has no class
-REACH = 0.3  # further classes may be this much less similar than the best one
+REACH = 0.15  # further classes may be this much less similar than the best one
 UNIFORM_LOOKS = 30.0  # the uniform prior weighs as much as this many looks
 FLOOR = 1e-4  # prior of a class never predicted here
 _FILLER_TEXT = """a an the of on in at with without and or by to from is are being person persons people man men woman

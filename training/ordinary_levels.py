@@ -1,0 +1,58 @@
+"""How often does ordinary footage of unknown cameras reach a level? Prints the `alarms` of a preset.
+
+    python -m training.ordinary_levels CLIP...
+
+Every clip is analysed without a scene. Two-second blocks of all of them together give the alarm levels, so a camera
+with more footage counts for more. Give clips that may be used for shipped constants, and nothing that is tested on.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from heatmap.levels import AlarmLevel, block_peaks
+from heatmap.memory import smooth
+from tvad.detector import Detector
+from tvad.parts import sigma_frames
+from tvad.scan import NOTHING
+from tvad.settings import Settings
+from tvad.video import VideoReader
+
+RAW = AlarmLevel(0.0, 1.0, 1.0, 1.0)  # rarity = level
+
+
+def peaks(detector: Detector, path: Path) -> dict[str, np.ndarray]:
+    """Highest level of each part in each block of one clip."""
+    reader = VideoReader(path, detector.settings.fps, max_side=640)
+    scan = detector.scan(reader, None, RAW)
+    times = np.array(scan.times_s)
+    heat = np.concatenate(scan.heat)
+    words = np.full(len(times), NOTHING)
+    for thing in scan.things:
+        rows = np.searchsorted(times, thing.times_s - 1e-6)
+        np.maximum.at(words, rows, thing.level)
+    return {
+        "memory": block_peaks(smooth(np.concatenate(scan.frame), sigma_frames(times)), times),
+        "heat": block_peaks(heat.reshape(len(heat), -1).max(1).astype(np.float32), times),
+        "words": block_peaks(words, times),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", nargs="+", type=Path)
+    detector = Detector.from_settings(Settings())
+    found: dict[str, list[np.ndarray]] = {}
+    for path in parser.parse_args().clips:
+        own = peaks(detector, path)
+        print(f"{path.name:30s}", {k: np.round(np.quantile(v, [0.5, 0.9, 1]), 2).tolist() for k, v in own.items()})
+        for name, values in own.items():
+            found.setdefault(name, []).append(values)
+    for name, blocks in found.items():
+        alarm = AlarmLevel.of_peaks(np.concatenate(blocks))
+        print(f"{name}: {alarm}  level at once an hour: {alarm.level_at(1.0):.3f}")
+
+
+if __name__ == "__main__":
+    main()
