@@ -1,0 +1,161 @@
+"""The Llama decoder as an OpenVINO graph, built straight from a folder of weights: neither torch nor transformers.
+
+Importing those two takes longer than answering. The architecture is that of Touvron et al. 2023 (arXiv:2302.13971) with
+grouped queries (Ainslie et al. 2023, arXiv:2305.13245) and rotary positions (Su et al. 2021, arXiv:2104.09864).
+Matrices are kept as 8-bit integers with one scale for every 32 values of a row.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tvad.converted import multiplies_bf16
+from tvad.evidence import write_atomic
+from tvad.lvlm.folder import checked_json, checked_path, sums
+
+DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True)
+class LlamaShape:
+    """The sizes of a Llama, named as in its config.json."""
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    rms_norm_eps: float
+    rope_theta: float
+    max_position_embeddings: int
+
+    @property
+    def head_size(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LlamaShape":
+        """Sizes of a config.json; ValueError for one that this graph does not compute."""
+        config = {**config, **(config.get("rope_parameters") or {})}
+        wanted = {"model_type": "llama", "hidden_act": "silu", "rope_type": "default", "tie_word_embeddings": True}
+        for key, value in wanted.items():
+            if config.get(key, value) != value:
+                raise ValueError(f"the model's config.json has {key} {config[key]!r}; this program runs {value!r}")
+        if config.get("attention_bias") or config.get("mlp_bias"):
+            raise ValueError("the model's config.json asks for biases; this program runs Llama models without them")
+        try:
+            return cls(**{field.name: config[field.name] for field in fields(cls)})
+        except KeyError as error:
+            raise ValueError(f"the model's config.json lacks {error}") from None
+
+
+class Llama:
+    """A Llama that reads tokens and keeps what it has read.
+
+    shape: its sizes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Load config.json and model.safetensors of a sealed `folder`; the compiled graph is kept beside them.
+
+        DamagedFolder when a file is absent or not what was sealed; ValueError for another kind of model.
+        """
+        self.shape = LlamaShape.from_config(checked_json(folder, "config.json"))
+        compiled, self._mapped = _compiled(folder, self.shape)
+        self._request = compiled.create_infer_request()
+        self._read: list[int] = []
+
+    def next_logits(self, ids: Sequence[int]) -> np.ndarray:
+        """See `Backbone.next_logits`."""
+        shared = min(_shared(self._read, ids), len(ids) - 1)
+        if shared < 0:
+            raise ValueError("no tokens to read")
+        try:
+            self._rewind(shared)
+            found = self._request.infer(
+                {
+                    "ids": np.array([ids[shared:]], np.int64),
+                    "places": np.arange(shared, len(ids), dtype=np.int64)[None],
+                    "beam": np.zeros(1, np.int32),
+                }
+            )
+            self._read = list(ids)
+        except BaseException:
+            # Interrupted: what the graph holds is unknown.
+            self._request.reset_state()
+            self._read = []
+            raise
+        return np.array(found[0][0, -1], np.float32)
+
+    def _rewind(self, kept: int) -> None:
+        import openvino
+
+        if kept == 0:
+            self._request.reset_state()
+        elif kept < len(self._read):
+            for state in self._request.query_state():
+                state.state = openvino.Tensor(np.ascontiguousarray(state.state.data[:, :, :kept]))
+        self._read = self._read[:kept]
+
+
+def _shared(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two sequences share from their start."""
+    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def _compiled(folder: Path, shape: LlamaShape) -> tuple[Any, Any]:
+    # Compiling takes five times as long as reading what was compiled for this CPU by this OpenVINO.
+    import openvino
+
+    core = openvino.Core()
+    precision = "bf16" if multiplies_bf16() else "f32"
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "KV_CACHE_PRECISION": precision,
+        # Rounding the activations to 8 bits as well moves the logits by a quarter of their spread.
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    code = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("llama.py", "llama_graph.py")]
+    about = [
+        *code,
+        openvino.__version__,
+        core.get_property("CPU", "FULL_DEVICE_NAME"),
+        str(settings),
+        str(sums(folder)),
+    ]
+    key = hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
+    path = folder / f"graph-{key}.blob"
+    blob = _read_blob(path)
+    if blob is not None:
+        with contextlib.suppress(RuntimeError):  # compiled for another CPU of the same name: compile again
+            return core.import_model(openvino.Tensor(blob, shared_memory=True), "CPU", settings), blob
+    from tvad.lvlm.llama_graph import build
+
+    compiled = core.compile_model(build(checked_path(folder, "model.safetensors"), shape), "CPU", settings)
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
+        _keep_blob(path, compiled.export_model().getvalue())
+    return compiled, None
+
+
+def _read_blob(path: Path) -> np.ndarray | None:
+    # A private mapping: OpenVINO wants memory it could write to; the file stays as it is.
+    try:
+        whole = np.memmap(path, np.uint8, "c")
+    except (OSError, ValueError):  # absent or empty
+        return None
+    body, digest = whole[:-DIGEST_BYTES], whole[-DIGEST_BYTES:]
+    return body if hashlib.sha256(body.data).digest() == digest.tobytes() else None
+
+
+def _keep_blob(path: Path, body: bytes) -> None:
+    digest = hashlib.sha256(body).digest()
+    write_atomic(path, lambda file: file.write(body) and file.write(digest))
+    for other in path.parent.glob("graph-*.blob"):
+        if other != path:
+            other.unlink(missing_ok=True)
