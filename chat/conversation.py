@@ -1,0 +1,46 @@
+"""What has been said about a video: turns, and which event and track they were about. Immutable.
+
+Next: chat/questions.py
+"""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Focus:
+    """What a turn is about, by id. `chosen`: the person named it; else it is just the strongest one."""
+
+    event: int | None = None
+    track: int | None = None
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question, its answer, what kinds of question it was (chat/questions.py) and what it was about."""
+
+    question: str
+    answer: str
+    kinds: tuple[str, ...] = ()
+    focus: Focus = Focus()
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """The turns so far, oldest first."""
+
+    turns: tuple[Turn, ...] = ()
+
+    def add(self, turn: Turn) -> "Conversation":
+        return replace(self, turns=(*self.turns, turn))
+
+    @property
+    def focus(self) -> Focus:
+        """What was last spoken about; an empty Focus when nothing was."""
+        spoken = (t.focus for t in reversed(self.turns) if t.focus.event is not None or t.focus.track is not None)
+        return next(spoken, Focus())
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the last question, for "and the second one?"."""
+        return self.turns[-1].kinds if self.turns else ()

@@ -1,0 +1,80 @@
+"""The narrator: answers from the Evidence by rules, no language model. The same evidence gives the same words.
+
+Yes/no questions are answered with Yes or No first. What a kind of question is answered with is in chat/answers.py,
+moments are in chat/moments.py.
+
+Next: chat/prompt.py
+"""
+
+from dataclasses import dataclass, replace
+
+from chat import facts
+from chat.answers import ANSWERS, View, nothing_found
+from chat.conversation import Conversation, Focus
+from chat.focus import Resolved, of_event, resolve
+from chat.lexicon import plural
+from chat.moments import at_moment
+from chat.questions import COUNT, LABEL, UNKNOWN, WHAT, WHEN, WHERE, WHETHER, Question
+from tvad.evidence import Event, Evidence, Track
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer: text, what it is about, and the events and tracks it rests on."""
+
+    text: str
+    kinds: tuple[str, ...]
+    focus: Focus
+    events: tuple[int, ...] = ()
+    tracks: tuple[int, ...] = ()
+
+
+def narrate(evidence: Evidence, question: Question, conversation: Conversation) -> Said:
+    """Answer one question."""
+    resolved = resolve(question, evidence, conversation)
+    if resolved.unknown:
+        return Said(resolved.unknown, resolved.kinds, resolved.focus)
+    if question.span_s is not None and set(resolved.kinds) & {WHETHER, WHAT, UNKNOWN, WHERE, LABEL, WHEN}:
+        text, event, track = at_moment(evidence, question)
+        focus = Focus(event.id if event else None, track.id if track else None, True) if event else resolved.focus
+        return _said(text, resolved.kinds, focus, event, track)
+    if not evidence.events and not (evidence.tracks and resolved.focus.track is not None):
+        text = " ".join(dict.fromkeys(nothing_found(evidence, question, kind) for kind in resolved.kinds))
+        return Said(text, resolved.kinds, Focus())
+    return _of_findings(evidence, question, resolved)
+
+
+def _of_findings(evidence: Evidence, question: Question, resolved: Resolved) -> Said:
+    view = _view(evidence, question, resolved.focus)
+    if question.ordinal is not None and not resolved.focus.chosen:
+        return Said(_too_few(evidence, question), resolved.kinds, resolved.focus)
+    parts = list(dict.fromkeys(ANSWERS[kind](view) for kind in resolved.kinds))
+    focus = replace(
+        resolved.focus,
+        event=view.event.id if view.event else None,
+        track=view.track.id if view.track else None,
+    )
+    said = _said(" ".join(parts), resolved.kinds, focus, view.event, view.track)
+    listed = [e.id for e in facts.in_time(view.rest)][: facts.LISTED]
+    if set(resolved.kinds) & {WHETHER, WHAT, WHEN, COUNT}:
+        return replace(said, events=tuple(dict.fromkeys((*said.events, *listed))))
+    return said
+
+
+def _said(text: str, kinds: tuple[str, ...], focus: Focus, event: Event | None, track: Track | None) -> Said:
+    return Said(text, kinds, focus, (event.id,) if event else (), (track.id,) if track else ())
+
+
+def _view(evidence: Evidence, question: Question, focus: Focus) -> View:
+    event = next((e for e in evidence.events if e.id == focus.event), None)
+    if event is None and focus.track is None and evidence.events:
+        event = facts.strongest(evidence.events)
+        focus = of_event(event, chosen=False)
+    track = evidence.track(focus.track) if focus.track is not None else None
+    return View(evidence, question, event, track, focus.chosen)
+
+
+def _too_few(evidence: Evidence, question: Question) -> str:
+    if question.of == "track":
+        return f"There are not that many tracks; {plural('track', len(evidence.tracks))} in all."
+    return f"There are not that many: {facts.others(evidence.events)}."
