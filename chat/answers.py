@@ -14,6 +14,8 @@ from chat.questions import APPEARANCE, COUNT, LABEL, MOTION, SURE, UNKNOWN, WHAT
 from heatmap.motion import place
 from tvad.evidence import Event, Evidence, Track
 
+SURE_FROM = 0.8  # confidence from which "are you sure?" is answered with yes
+
 
 @dataclass(frozen=True)
 class View:
@@ -52,10 +54,11 @@ def nothing_found(evidence: Evidence, question: Question, kind: str) -> str:
             f"The video was compared with {facts.compared_with(evidence)}.{_warned(evidence)}"
         )
     if kind == SURE:
-        return _how_sure(evidence) + _warned(evidence)
+        return _how_sure(evidence, question) + _warned(evidence)
     lead = "No: " if question.yes_no else ""
-    about = {WHEN: "time", WHERE: "place", MOTION: "movement", APPEARANCE: "appearance"}.get(kind)
-    tail = f", so there is no {about} to tell." if about else f"; no score reached the threshold {threshold}."
+    about = {WHEN: "no time to give", WHERE: "no place to show", MOTION: "nothing to follow"}
+    about[APPEARANCE] = "nothing to describe"
+    tail = f", so there is {about[kind]}." if kind in about else f"; no score reached the threshold {threshold}."
     return lead + (whole if lead else capital(whole)) + tail
 
 
@@ -171,7 +174,7 @@ def _motion(view: View) -> str:
         return _no_track(view, "movement")
     motion = track.motion
     text = f"{named(track)} {motion.summary.rstrip('. ')}"
-    if len(track.trajectory) > 1:
+    if len(track.trajectory) > 2:
         text += f"; path: {_way(track)}"
     text += f" ({stretch(track.start_s, track.end_s)})"
     if view.question.says(r"speed|fast|slow|quick|accelerat"):
@@ -230,7 +233,7 @@ def _count(view: View) -> str:
     if not general:
         own = [t for t in evidence.tracks if matches(thing, t)]
         number = f"{len(own)} of {plural('track', len(evidence.tracks))} {'is' if len(own) == 1 else 'are'}"
-        return f'{number} labelled "{thing}"; normal things are not counted.'
+        return f'{number} labelled "{thing}"{_labels(evidence.tracks)}; normal things are not counted.'
     if view.chosen and view.event is not None and view.question.back:
         tracks = facts.tracks_of(evidence, view.event)
         return f"Event {view.event.id} has {plural('track', len(tracks))}{_labels(tracks)}."
@@ -285,7 +288,7 @@ def _why(view: View) -> str:
 
 
 def _sure(view: View) -> str:
-    text = _how_sure(view.evidence)
+    text = _how_sure(view.evidence, view.question)
     if view.event:
         text += (
             f" Event {view.event.id} scores {view.event.score:.2f} against the threshold {view.evidence.threshold:.2f}."
@@ -293,11 +296,16 @@ def _sure(view: View) -> str:
     return text + _warned(view.evidence)
 
 
-def _how_sure(evidence: Evidence) -> str:
+def _how_sure(evidence: Evidence, question: Question) -> str:
     of = "something is anomalous" if evidence.has_anomaly else "nothing is anomalous"
-    lead = "Yes, fairly" if evidence.confidence >= 0.8 else "Not fully"
     base = "calibrated on this camera's normal footage" if evidence.calibration == "scene" else "uncalibrated"
-    return f"{lead}: that {of} has a confidence of {evidence.confidence:.0%} ({base})."
+    text = f"that {of} has a confidence of {evidence.confidence:.0%} ({base})."
+    if not question.yes_no:
+        return capital(text)
+    sure = evidence.confidence >= SURE_FROM
+    if question.says(r"false|mistake|wrong"):
+        return f"{'No, probably not' if sure else 'Yes, it could be'}: {text}"
+    return f"{'Yes, fairly' if sure else 'No, not fully'}: {text}"
 
 
 def _warned(evidence: Evidence) -> str:

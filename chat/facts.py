@@ -3,6 +3,7 @@
 Next: chat/report.py
 """
 
+import re
 from collections.abc import Sequence
 
 from chat.lexicon import same_cell
@@ -49,6 +50,8 @@ def cite_track(track: Track) -> str:
 def noun(track: Track) -> str:
     """What a track is: "small red bicycle"; its label alone when nothing is known of its looks."""
     label, looks = track.label.strip(), track.appearance.strip().rstrip(".,")
+    if label.endswith("object"):  # such a name tells the size already
+        looks = re.sub(r"^(?:small|medium-sized|large)\b,? *", "", looks)
     if not looks:
         return label or "unnamed thing"
     return looks if label.lower() in looks.lower() else f"{looks} {label}"
@@ -163,7 +166,7 @@ def compared_with(evidence: Evidence) -> str:
 def part_in_words(evidence: Evidence, part: str) -> str:
     """ "memory" -> what it is. Parts unknown here keep their name."""
     if part == "memory":
-        return f"the memory ({compared_with(evidence)})"
+        return f"the memory (unlike {compared_with(evidence)})"
     if part == "words":
         given = evidence.settings.get("anomaly")
         return f"the anomaly words ({', '.join(given)})" if given else "the anomaly words"

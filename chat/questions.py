@@ -70,11 +70,14 @@ _WHAT = re.compile(
     re.IGNORECASE,
 )
 _WHETHER = re.compile(rf"\b(?:{_ODD})\b|\b(?:anything|something|anyone|anybody|someone|nothing)\b", re.IGNORECASE)
-_THING = re.compile(
-    r"\b(?:there|it|that|this|they|he|she|see|find|found|detect(?:ed)?|spot(?:ted)?|any|track \d+|one)\s+"
-    r"(?:really\s+|also\s+|only\s+|just\s+)*(?:an?\s+|any\s+|the\s+|some\s+)?"
-    r"(?P<thing>[a-z][a-z -]*?)(?:\s+(?:in|on|at|here|there|too|from|between|around|during)\b.*)?\s*\??$",
-    re.IGNORECASE,
+_AFTER = r"(?P<thing>[a-z][a-z -]*?)(?:\s+(?:in|on|at|here|there|too|from|between|around|during)\b.*)?\s*\??$"
+_THING = (
+    re.compile(
+        rf"\b(?:there|see|find|found|detect(?:ed)?|spot(?:ted)?|any)\s+(?:an?\s+|any\s+|the\s+|some\s+)?{_AFTER}", re.I
+    ),
+    re.compile(
+        rf"\b(?:it|that|this|he|she|track \d+|one)\s+(?:really\s+|also\s+|just\s+)?(?:an?|the)\s+{_AFTER}", re.I
+    ),
 )
 _COUNTED = re.compile(
     r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?P<thing>[a-z][a-z-]*(?: [a-z-]+)?)", re.IGNORECASE
@@ -209,7 +212,7 @@ def _pick(said: str) -> str:
 def _thing(said: str, yes_no: bool) -> str:
     m = _COUNTED.search(said)
     if m is None and yes_no:
-        m = _THING.search(said)
+        m = next((m for p in _THING if (m := p.search(said))), None)
     if m is None:
         return ""
     words = [

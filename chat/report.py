@@ -39,7 +39,7 @@ def narrate(evidence: Evidence, question: Question, conversation: Conversation) 
         focus = Focus(event.id if event else None, track.id if track else None, True) if event else resolved.focus
         return _said(text, resolved.kinds, focus, event, track)
     if not evidence.events and not (evidence.tracks and resolved.focus.track is not None):
-        text = " ".join(dict.fromkeys(nothing_found(evidence, question, kind) for kind in resolved.kinds))
+        text = nothing_found(evidence, question, resolved.kinds[0])
         return Said(text, resolved.kinds, Focus())
     return _of_findings(evidence, question, resolved)
 
@@ -48,7 +48,9 @@ def _of_findings(evidence: Evidence, question: Question, resolved: Resolved) -> 
     view = _view(evidence, question, resolved.focus)
     if question.ordinal is not None and not resolved.focus.chosen:
         return Said(_too_few(evidence, question), resolved.kinds, resolved.focus)
-    parts = list(dict.fromkeys(ANSWERS[kind](view) for kind in resolved.kinds))
+    # What is anomalous is told with its time.
+    kinds = [k for k in resolved.kinds if k != WHEN or not {WHETHER, WHAT} & set(resolved.kinds)]
+    parts = list(dict.fromkeys(ANSWERS[kind](view) for kind in kinds))
     focus = replace(
         resolved.focus,
         event=view.event.id if view.event else None,

@@ -1,0 +1,145 @@
+"""A dialogue about one analysed video: question in, words out, with what they rest on and what contradicts them.
+
+Session.ask yields the answer in pieces; Session.last is then the whole of it. The detector never runs here. With
+explain="text" a language model words the answer from the facts; what it claims is checked and conflicts are told beside
+it, never rewritten. Where the model fails, says nothing or runs off, the narrator answers, with a visible note.
+
+Next: chat/prompt.py
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chat import facts
+from chat.check import conflicts
+from chat.conversation import Conversation, Turn
+from chat.prompt import build_messages
+from chat.questions import Question, read_question
+from chat.report import Said, narrate
+from tvad.evidence import Evidence
+from tvad.explainer import Explainer, open_explainer
+
+WAYS = ("report", "text")
+MAX_NEW_TOKENS = 120
+LONGEST_CHARS = 700  # an answer beyond this has run off
+REPEATS = 3  # so many times the same six words: it runs in circles
+FAILURES = (RuntimeError, ValueError, OSError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said. citations: "event 1, 3.2-5.8 s", "track 4". conflicts: claims the evidence contradicts."""
+
+    text: str
+    citations: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass
+class _Heard:
+    """What a language model has said so far, and why it was stopped ("" while all is well)."""
+
+    text: str = ""
+    trouble: str = ""
+
+
+class Session:
+    """One video's evidence and a conversation about it.
+
+    explain: "report" (no language model) or "text". explainer: the language model to use; None opens the preset's at
+    the first question that needs it (MissingWeights when it is not installed).
+    """
+
+    def __init__(self, evidence: Evidence, explain: str = "report", explainer: Explainer | None = None) -> None:
+        if explain not in WAYS:
+            raise ValueError(f"cannot explain by {explain!r}; choose one of {list(WAYS)} (--explain)")
+        self.evidence = evidence
+        self.explain = explain
+        self.conversation = Conversation()
+        self._explainer = explainer
+        self._last: Answer | None = None
+
+    @property
+    def last(self) -> Answer:
+        """The last whole answer. RuntimeError before the first one has been read to its end."""
+        if self._last is None:
+            raise RuntimeError("no answer yet: read session.ask(question) to its end first")
+        return self._last
+
+    def ask(self, question: str) -> Iterator[str]:
+        """Answer in pieces; together they are `last.text`. A turn counts once its last piece was taken."""
+        read = read_question(question)
+        said = narrate(self.evidence, read, self.conversation)
+        first = not self.conversation.turns
+        # About a video without anomaly there is nothing to word: the plain No is the answer.
+        by_model = self.explain == "text" and self.evidence.has_anomaly and bool(read.text)
+        pieces: list[str] = []
+        claimed: list[str] = []
+        for piece in self._worded(read, said, claimed) if by_model else _sentences(said.text):
+            pieces.append(piece)
+            yield piece
+        if first and (note := facts.uncalibrated_note(self.evidence)):
+            pieces.append(f" {note}")
+            yield pieces[-1]
+        self._close(read, said, "".join(pieces), "".join(claimed))
+
+    def _close(self, read: Question, said: Said, text: str, claimed: str) -> None:
+        found = conflicts(claimed, self.evidence, read, said.focus) if claimed else ()
+        self._last = Answer(text, self._citations(said), found)
+        self.conversation = self.conversation.add(Turn(read.text, text, said.kinds, said.focus))
+
+    def _citations(self, said: Said) -> tuple[str, ...]:
+        events = {e.id: e for e in self.evidence.events}
+        return (
+            *(facts.cite_event(events[i]) for i in said.events),
+            *(facts.cite_track(self.evidence.track(i)) for i in said.tracks),
+        )
+
+    def _worded(self, read: Question, said: Said, claimed: list[str]) -> Iterator[str]:
+        """The language model's words, kept in `claimed`; after trouble a note and the narrator's words."""
+        heard = _Heard()
+        for piece in self._model_words(read, heard):
+            claimed.append(piece)
+            yield piece
+        if heard.trouble:
+            space = " " if heard.text else ""
+            yield f"{space}[The language model {heard.trouble}; from the evidence:] "
+            yield from _sentences(said.text)
+
+    def _model_words(self, read: Question, heard: _Heard) -> Iterator[str]:
+        if self._explainer is None:
+            self._explainer = open_explainer(self.evidence.preset)
+        messages = build_messages(self.evidence, self.conversation, read.text)
+        try:
+            for piece in self._explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS):
+                piece = piece if heard.text else piece.lstrip()
+                heard.text += piece
+                if piece:
+                    yield piece
+                heard.trouble = _runs_off(heard.text)
+                if heard.trouble:
+                    return
+        except FAILURES as error:
+            heard.trouble = f"failed ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            return
+        if not heard.text.strip():
+            heard.trouble = "said nothing"
+
+
+def _runs_off(text: str) -> str:
+    """Why a language model should be stopped; "" while it talks sense."""
+    if len(text) > LONGEST_CHARS:
+        return "did not come to an end"
+    words = re.findall(r"\w+", text.lower())
+    last = words[-6:]
+    if len(last) == 6:
+        again = sum(words[i : i + 6] == last for i in range(len(words) - 5))
+        if again >= REPEATS:
+            return "began to repeat itself"
+    return ""
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """A text sentence by sentence, nothing lost."""
+    yield from re.findall(r".+?(?:[.!?](?=\s)\s+|$)", text, re.DOTALL)
