@@ -122,13 +122,8 @@ def _compiled(folder: Path, shape: LlamaShape) -> tuple[Any, Any]:
         "PERFORMANCE_HINT": "LATENCY",
     }
     code = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("llama.py", "llama_graph.py")]
-    about = [
-        *code,
-        openvino.__version__,
-        core.get_property("CPU", "FULL_DEVICE_NAME"),
-        str(settings),
-        str(sums(folder)),
-    ]
+    cpu = [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+    about = [*code, openvino.__version__, *cpu, str(settings), str(sums(folder))]
     key = hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
     path = folder / f"graph-{key}.blob"
     blob = _read_blob(path)

@@ -88,7 +88,7 @@ def _converted(gguf: Path, folder: Path) -> SmolLM:
     try:
         put_folder(folder, lambda unfinished: convert(gguf, unfinished), is_good=_is_whole)
         return SmolLM(folder)
-    except OSError:  # the cache cannot be written: from a folder that goes away again
+    except (OSError, DamagedFolder):  # the cache cannot be written or trusted: from a folder that goes away again
         with tempfile.TemporaryDirectory() as elsewhere:
             put_folder(Path(elsewhere) / "model", lambda unfinished: convert(gguf, unfinished), is_good=_is_whole)
             return SmolLM(Path(elsewhere) / "model")
