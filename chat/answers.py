@@ -79,7 +79,7 @@ def _whether(view: View) -> str:
 
 def _head(view: View) -> str:
     assert view.event is not None
-    text = facts.headline(view.evidence, view.event) + "."
+    text = facts.headline(view.evidence, view.event, view.track) + "."
     if view.rest:
         count = len(view.evidence.events)
         text += f" It is the strongest of {count} events; the others: {facts.others(view.rest)}."
@@ -322,7 +322,13 @@ def _label(view: View) -> str:
 
 
 def _unknown(view: View) -> str:
-    head = facts.headline(view.evidence, view.event) if view.event else named(view.track) if view.track else "nothing"
+    head = (
+        facts.headline(view.evidence, view.event, view.track)
+        if view.event
+        else named(view.track)
+        if view.track
+        else "nothing"
+    )
     asks = "what, when, where, how it moves, how many, its looks or why"
     return f"The evidence does not tell. It holds: {head}. Ask {asks}."
 

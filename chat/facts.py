@@ -53,7 +53,9 @@ def noun(track: Track) -> str:
     if label.endswith("object"):  # such a name tells the size already
         looks = re.sub(r"^(?:small|medium-sized|large)\b,? *", "", looks)
     if not looks:
-        return label or "unnamed thing"
+        return label or "thing"
+    if not label:
+        return f"{looks} thing"
     return looks if label.lower() in looks.lower() else f"{looks} {label}"
 
 
@@ -117,26 +119,22 @@ def at_cell(cell: str) -> str:
 
 def cells_of(evidence: Evidence, track: Track) -> set[str]:
     """Every cell that any of the track's boxes touches, and those of its trajectory."""
-    touched = {same_cell(c) for c in track.trajectory}
-    for box in track.boxes:
-        x0, y0, x1, y1 = box.xyxy
-        columns, rows = _thirds(x0, x1, evidence.video.width), _thirds(y0, y1, evidence.video.height)
-        touched |= {cell_of(c + 0.5, r + 0.5, 3, 3) for c in columns for r in rows}
-    return touched
+    width, height = evidence.video.width, evidence.video.height
+    corners = {
+        tuple(min(max(int(3 * v / side), 0), 2) for v, side in zip(b.xyxy, (width, height) * 2, strict=True))
+        for b in track.boxes
+    }
+    cells = {(c, r) for c0, r0, c1, r1 in corners for c in range(c0, c1 + 1) for r in range(r0, r1 + 1)}
+    return {same_cell(c) for c in track.trajectory} | {cell_of(c + 0.5, r + 0.5, 3, 3) for c, r in cells}
 
 
-def _thirds(low: float, high: float, side: int) -> range:
-    first, last = (min(max(int(3 * v / side), 0), 2) for v in (low, high))
-    return range(first, last + 1)
-
-
-def headline(evidence: Evidence, event: Event) -> str:
-    """One sentence, without its full stop: when, what, how it moves, where to look it up."""
+def headline(evidence: Evidence, event: Event, track: Track | None = None) -> str:
+    """A sentence without its full stop: when, what (the track, else the event's first), how it moves, the numbers."""
     tracks = tracks_of(evidence, event)
     when = stretch(event.start_s, event.end_s)
     if not tracks:
         return f"{when} {event.category} (event {event.id}, score {event.score:.2f})"
-    first = tracks[0]
+    first = track if track in tracks else tracks[0]
     kind = "" if event.category.lower() in noun(first).lower() else f"; {event.category}"
     more = f" with {len(tracks) - 1} more" if len(tracks) > 1 else ""
     said = f"{when} {article(noun(first))} {first.motion.summary.rstrip('. ')}".rstrip()

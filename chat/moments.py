@@ -78,4 +78,4 @@ def _under_way(
     place = (
         f"at {seconds(t_s)} {facts.named(track)} is {facts.at_cell(facts.cell_at(evidence, track, t_s))} of the picture"
     )
-    return f"{place}." if only_place else f"{facts.headline(evidence, event)}. {facts.capital(place)}."
+    return f"{place}." if only_place else f"{facts.headline(evidence, event, track)}. {facts.capital(place)}."

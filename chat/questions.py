@@ -43,7 +43,7 @@ _GENERAL = re.compile(
     r"\b(?:in (?:the|this) (?:video|clip|footage)|(?:the|this) (?:video|clip|footage))\b", re.IGNORECASE
 )
 
-_WHERETO = r"where\b.*\b(?:go|goes|going|went|head\w*|come|comes|coming|came|move\w*|leav\w*|ent(?:er|ers|ered))\b"
+_WHERETO = r"where\b(?:(?! and |,).)*\b(?:go|goes|going|went|head\w*|come|comes|coming|came|move\w*|leav\w*|ent(?:er|ers|ered))\b"
 _KINDS = {
     SURE: r"\b(?:sure|certain|confiden\w+|reliab\w+|trust\w*|false (?:alarms?|positives?)|mistake\w*|probab\w+|likely"
     r"|correct)\b|^really\b|wrong about",

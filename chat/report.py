@@ -36,7 +36,7 @@ def narrate(evidence: Evidence, question: Question, conversation: Conversation) 
         return Said(resolved.unknown, resolved.kinds, resolved.focus)
     if question.span_s is not None and set(resolved.kinds) & {WHETHER, WHAT, UNKNOWN, WHERE, LABEL, WHEN}:
         text, event, track = at_moment(evidence, question)
-        focus = Focus(event.id if event else None, track.id if track else None, True) if event else resolved.focus
+        focus = Focus(event.id if event else None, track.id if track else None, True) if event else Focus()
         return _said(text, resolved.kinds, focus, event, track)
     if not evidence.events and not (evidence.tracks and resolved.focus.track is not None):
         text = nothing_found(evidence, question, resolved.kinds[0])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from chat import facts
 from chat.check import conflicts
 from chat.conversation import Conversation, Turn
+from chat.lexicon import singular
 from chat.prompt import build_messages
 from chat.questions import Question, read_question
 from chat.report import Said, narrate
@@ -24,6 +25,8 @@ WAYS = ("report", "text")
 MAX_NEW_TOKENS = 120
 LONGEST_CHARS = 700  # an answer beyond this has run off
 REPEATS = 3  # so many times the same six words: it runs in circles
+NEW_SHARE = 0.5  # of an answer's telling words that may be its own
+SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
 FAILURES = (RuntimeError, ValueError, OSError, MemoryError)
 
 
@@ -112,19 +115,32 @@ class Session:
             self._explainer = open_explainer(self.evidence.preset)
         messages = build_messages(self.evidence, self.conversation, read.text)
         try:
-            for piece in self._explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS):
-                piece = piece if heard.text else piece.lstrip()
+            for piece in _first_sentence(self._explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS)):
                 heard.text += piece
-                if piece:
-                    yield piece
+                yield piece
                 heard.trouble = _runs_off(heard.text)
                 if heard.trouble:
                     return
         except FAILURES as error:
             heard.trouble = f"failed ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
             return
-        if not heard.text.strip():
-            heard.trouble = "said nothing"
+        heard.trouble = "said nothing" if not heard.text.strip() else _strays(heard.text, messages[-1]["content"])
+
+
+def _first_sentence(pieces: Iterator[str]) -> Iterator[str]:
+    """Up to the end of the first sentence: that is what the prompt asks for, and small models wander off after it."""
+    said = ""
+    for piece in pieces:
+        new = piece if said else piece.lstrip()
+        before = said[-1:]  # a full stop counts once the space after it is there
+        end = SENTENCE_END.search(before + new)
+        if end:
+            new = new[: end.start() + 1 - len(before)]
+        said += new
+        if new:
+            yield new
+        if end:
+            return
 
 
 def _runs_off(text: str) -> str:
@@ -138,6 +154,19 @@ def _runs_off(text: str) -> str:
         if again >= REPEATS:
             return "began to repeat itself"
     return ""
+
+
+def _strays(text: str, prompt: str) -> str:
+    """Why an answer is not one: most of its telling words are in neither the facts nor the question."""
+    told = set(_telling(prompt))
+    words = _telling(text)
+    new = [w for w in words if w not in told]
+    return "strayed from the evidence" if words and len(new) > NEW_SHARE * len(words) else ""
+
+
+def _telling(text: str) -> list[str]:
+    words = re.findall(r"\d+(?:\.\d+)?|[a-z]+", text.lower())
+    return [singular(w) for w in dict.fromkeys(words) if len(w) > 3 or w[0].isdigit()]
 
 
 def _sentences(text: str) -> Iterator[str]:

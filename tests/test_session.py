@@ -1,0 +1,139 @@
+"""A dialogue: pieces, the whole answer, what it rests on, and a language model that may fail."""
+
+from dataclasses import replace
+
+import pytest
+from chat_fakes import FakeExplainer, nothing, one_event, three_events
+
+from chat.conversation import Conversation
+from chat.prompt import build_messages
+from chat.session import Answer, Session
+from tvad.evidence import Evidence
+
+
+def ask(session: Session, *questions: str) -> Answer:
+    for question in questions:
+        said = "".join(session.ask(question))
+        assert said == session.last.text
+    return session.last
+
+
+def by_model(evidence: Evidence, *answers: str, fails: BaseException | None = None) -> Session:
+    return Session(evidence, "text", FakeExplainer(*answers, fails=fails))
+
+
+def test_the_pieces_are_the_answer_and_it_rests_on_something() -> None:
+    answer = ask(Session(three_events()), "what is anomalous?")
+    assert "bicycle" in answer.text
+    assert answer.citations == ("event 1, 5.0-10.0 s", "event 2, 12.0-15.0 s", "event 3, 20.0-21.0 s", "track 1")
+    assert answer.conflicts == ()
+
+
+def test_an_answer_on_one_thing_cites_that_thing() -> None:
+    assert ask(Session(three_events()), "where is event 2?").citations == ("event 2, 12.0-15.0 s", "track 2")
+    assert ask(Session(nothing()), "what is anomalous?").citations == ()
+
+
+def test_the_session_remembers() -> None:
+    answer = ask(Session(three_events()), "what is anomalous?", "and event 2?", "what colour is it?")
+    assert "red" in answer.text
+
+
+def test_uncalibrated_is_said_once() -> None:
+    session = Session(replace(one_event(), calibration="uncalibrated"))
+    assert "Uncalibrated" in ask(session, "what is anomalous?").text
+    assert "Uncalibrated" not in ask(session, "where is it?").text
+    assert "Uncalibrated" not in ask(Session(one_event()), "what is anomalous?").text
+
+
+def test_no_answer_before_a_question() -> None:
+    with pytest.raises(RuntimeError, match="ask"):
+        _ = Session(one_event()).last
+
+
+def test_unknown_ways_of_answering() -> None:
+    with pytest.raises(ValueError, match="report"):
+        Session(one_event(), "poem")
+
+
+def test_the_models_words_stand_as_they_are() -> None:
+    answer = ask(by_model(one_event(), "Yes, a bicycle moves right."), "is there an anomaly?")
+    assert answer.text == "Yes, a bicycle moves right."
+    assert answer.conflicts == ()
+    assert answer.citations
+
+
+def test_a_contradiction_is_told_and_not_rewritten() -> None:
+    answer = ask(by_model(one_event(), "The bicycle moves to the left."), "which way does it go?")
+    assert answer.text == "The bicycle moves to the left."
+    assert len(answer.conflicts) == 1
+    assert "right" in answer.conflicts[0]
+    assert ask(by_model(one_event(), "No, there is no anomaly."), "is there an anomaly?").conflicts
+
+
+def test_only_the_first_sentence_of_the_model_is_taken() -> None:
+    answer = ask(by_model(one_event(), "The bicycle moves right at 7.5 s. It is a circle. It is"), "which way?")
+    assert answer.text == "The bicycle moves right at 7.5 s."
+
+
+FAILING = {
+    "said nothing": "",
+    "began to repeat itself": "the bicycle moves to the right and " * 9,
+    "did not come to an end": "".join(f"bicycle {i} " for i in range(200)),
+    "strayed from the evidence": "The weather tomorrow brings heavy showers.",
+}
+
+
+@pytest.mark.parametrize(("trouble", "said"), FAILING.items())
+def test_what_fails_falls_back_to_the_narrator_visibly(trouble: str, said: str) -> None:
+    answer = ask(by_model(one_event(), said), "which way does it go?")
+    note = f"[The language model {trouble}; from the evidence:] The bicycle (track 1) moves right"
+    assert note in answer.text
+    assert len(answer.text) < 1200
+
+
+def test_a_model_that_breaks_off() -> None:
+    answer = ask(by_model(one_event(), "The bicycle", fails=RuntimeError("out of memory")), "where is it?")
+    assert answer.text.startswith("The bicycle [The language model failed (out of memory)")
+    assert "in the middle" in answer.text
+
+
+def test_a_bug_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        ask(by_model(one_event(), "x", fails=ZeroDivisionError()), "where is it?")
+
+
+def test_without_anomaly_no_model_is_asked() -> None:
+    model = FakeExplainer()
+    answer = ask(Session(nothing(), "text", model), "is there an anomaly?")
+    assert answer.text.startswith("No: nothing anomalous")
+    assert model.heard == []
+
+
+def test_the_prompt_is_about_what_is_meant() -> None:
+    model = FakeExplainer("Something red is seen.", "At the right of the picture.")
+    ask(Session(three_events(), "text", model), "what about event 2?", "where is it?")
+    first, second = (messages[-1]["content"] for messages in model.heard)
+    assert "red" in first
+    assert "at the right of the picture" in second
+    assert "bicycle" not in second
+
+
+def test_messages_have_roles_and_end_with_the_question() -> None:
+    messages = build_messages(three_events(), Conversation(), " where  is it? ")
+    assert [m["role"] for m in messages] == ["system", "user"]
+    assert messages[-1]["content"].endswith("Question: where is it?")
+    with pytest.raises(ValueError, match="empty"):
+        build_messages(three_events(), Conversation(), "  ")
+
+
+def test_moments_and_verdicts_reach_the_model_judged() -> None:
+    told = build_messages(three_events(), Conversation(), "anything at 2 s?")[-1]["content"]
+    assert "nothing anomalous at 2.0 s" in told
+    assert "No: " in build_messages(three_events(), Conversation(), "does it move left?")[-1]["content"]
+
+
+def test_an_answer_given_up_on_is_no_turn() -> None:
+    session = Session(three_events())
+    next(session.ask("event 2?"))
+    assert session.conversation.turns == ()
