@@ -9,7 +9,7 @@ Arrays in, arrays out.  Next: heatmap/regions.py
 
 import numpy as np
 
-SUPPORT_FROM = -4.0  # rarity (nats) from which words count at all
+SUPPORT_FROM = -3.0  # rarity (nats) from which words count at all
 SUPPORT = 0.3  # nats of evidence per nat of the words
 ALONE = {False: np.log(2.0), True: np.log(20.0)}  # nats that words alone must be rarer, by whether there is a scene
 

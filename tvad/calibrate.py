@@ -16,14 +16,14 @@ import numpy as np
 
 from heatmap.levels import AlarmLevel
 from heatmap.memory import Patches, SceneMemory, frame_level, heat_level, smooth
-from tvad.classifier import N_CLASSES, Classifier
+from tvad.classifier import N_CLASSES, shared_classifier
 from tvad.encoder import Encoder, Features
 from tvad.parts import sigma_frames
 from tvad.progress import Progress
 from tvad.scene import Looks, Scene
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.video import VideoReader, probe
-from tvad.watcher import Thing, Watcher, watched
+from tvad.watcher import Thing, Watcher, encoded_and_watched
 
 FOLDS = 4
 STRETCH_S = 20.0  # clips are cut into stretches of this length
@@ -123,7 +123,7 @@ def _read(
         raise ValueError(f"the clips have different shapes (width / height {sorted(shapes)}): are they of one camera?")
     total_s = sum(i.duration_s for i in infos)
     every = max(1, round(total_s / STRETCH_S / STRETCHES))  # of a long calibration, every so manieth stretch
-    encoder, classifier = Encoder(), Classifier()
+    encoder, classifier = Encoder(threads=1), shared_classifier()
     stretches: list[_Stretch] = []
     frames, done_s, rates = 0, 0.0, []
     for clip, (path, info) in enumerate(zip(paths, infos, strict=True)):
@@ -131,7 +131,7 @@ def _read(
         watcher = Watcher(classifier)
         pieces: list[Features] = []
         count = 0
-        for features in encoder.features(watched(reader, watcher)):
+        for features in encoded_and_watched(reader, encoder.stream(), watcher):
             pieces.append(features)
             frames += len(features)
             if progress:

@@ -29,7 +29,7 @@ from tvad.scan import NOTHING, Scan
 from tvad.scene import Scene
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.video import VideoReader, sha256_of
-from tvad.watcher import Watcher, watched
+from tvad.watcher import Watcher, encoded_and_watched
 from tvad.words import WordGuide
 
 SURE = {"scene": 0.99, "uncalibrated": 0.85}  # highest confidence
@@ -74,7 +74,7 @@ class Detector:
         own_alarm = self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]
         scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
-        for features in Encoder().features(watched(reader, watcher)):
+        for features in encoded_and_watched(reader, Encoder(threads=1).stream(), watcher):
             now = float(features.times_s[-1])
             scan.shape = features.moving.shape[1:]
             scan.add_times(features.times_s)

@@ -7,7 +7,7 @@ optical flow (DIS; Kroeger et al. 2016) and the change of grey values around eac
 Knows nothing about what is normal.  Next: heatmap/memory.py
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 STRIDE = 8  # grid step of the patch features in encoder pixels
 INPUT_AREA = 256 * 384  # encoder pixels per frame; the aspect ratio follows the video
-FLOW_HEIGHT = 240  # optical flow is computed on a grey frame of at most this height
+FLOW_CELL = 8  # optical flow is computed on a grey frame of so many pixels per grid cell
 LOOK_S = 0.2  # change is measured between the frames this long before and after
-MOVING_PX = 0.5  # flow in pixels per step below which a pixel counts as still (camera noise)
+MOVING = 0.002  # flow in frame heights per step below which a pixel counts as still (camera noise)
 CHANGED = 0.05  # least grey change (of 1.0) that counts as movement, raised for noisy cameras
 C_APPEARANCE = 40 + 112  # channels of the two levels
 MOTION_NAMES = ("vx", "vy", "speed", "spread")
@@ -92,14 +92,14 @@ class Encoder:
 
         A frame's change needs a little of its future, so pieces lag the input by up to LOOK_S.
         """
-        stream: _Stream | None = None
+        stream = self.stream()
         for clip in clips:
-            if stream is None:
-                height, width = clip.frames.shape[1:3]
-                stream = _Stream(self._network(*input_size(width, height)), (width, height))
-            yield from stream.push(clip.frames, clip.times_s)
-        if stream is not None:
-            yield from stream.finish()
+            yield from stream.push(clip)
+        yield from stream.finish()
+
+    def stream(self) -> "EncoderStream":
+        """The same, a clip at a time."""
+        return EncoderStream(lambda wh: self._network(*input_size(*wh)))
 
     def appearance(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Appearance alone: (T, H, W, 3) uint8 RGB to patch (T, h, w, 152) and frame (T, 224)."""
@@ -137,26 +137,35 @@ class _Network:
         return self.wait()
 
 
-class _Stream:
+class EncoderStream:
     """One video's encoding: appearance at once, motion with LOOK_S of look-ahead."""
 
-    def __init__(self, network: _Network, frame_wh: tuple[int, int]) -> None:
-        self.network = network
+    def __init__(self, network_for: Callable[[tuple[int, int]], _Network]) -> None:
+        self._network_for = network_for
+        self._open = False
+        self.times: list[float] = []
+        self.done = 0  # frames of the window already handed out
+
+    def _begin(self, frame_wh: tuple[int, int]) -> None:
+        self._open = True
+        self.network = self._network_for(frame_wh)
+        network = self.network
         self.grid_wh = (network.size[0] // STRIDE, network.size[1] // STRIDE)
-        scale = min(1.0, FLOW_HEIGHT / min(frame_wh[1], frame_wh[0]))
-        self.flow_wh = (max(16, round(frame_wh[0] * scale)), max(16, round(frame_wh[1] * scale)))
+        self.flow_wh = (self.grid_wh[0] * FLOW_CELL, self.grid_wh[1] * FLOW_CELL)
         self.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self.grey: list[np.ndarray] = []  # a window of recent grey frames ...
-        self.times: list[float] = []
         self.patch: list[np.ndarray] = []  # ... and what is already known of those not yet handed out
         self.frame: list[np.ndarray] = []
         self.motion: list[tuple[np.ndarray, np.ndarray]] = []
-        self.done = 0  # frames of the window already handed out
 
-    def push(self, frames: np.ndarray, times_s: np.ndarray) -> Iterator[Features]:
+    def push(self, clip: "Clip") -> list[Features]:
+        """Encode the next clip; gives what is ready."""
+        frames, times_s = clip.frames, clip.times_s
+        if not self._open:
+            self._begin((frames.shape[2], frames.shape[1]))
         self.network.start(np.stack([_resize(f, self.network.size) for f in frames]))
         for frame, t in zip(frames, times_s, strict=True):
-            grey = cv2.cvtColor(_resize(frame, self.flow_wh), cv2.COLOR_RGB2GRAY)
+            grey = _resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), self.flow_wh)
             self.grey.append(grey)
             self.times.append(float(t))
             if len(self.grey) > 1:
@@ -169,25 +178,29 @@ class _Stream:
         self.patch.extend(patch)
         self.frame.extend(frame_level)
         ready = sum(t <= self.times[-1] - LOOK_S - 1e-6 for t in self.times)
-        if ready > self.done:
-            yield self._take(ready)
+        return [self._take(ready)] if ready > self.done else []
 
-    def finish(self) -> Iterator[Features]:
-        if len(self.times) > self.done:
-            if not self.motion:  # a single frame: nothing moves
-                self.motion.append(self._motion(np.zeros((*self.grey[0].shape, 2), np.float32), 1.0))
-            yield self._take(len(self.times))
+    def finish(self) -> list[Features]:
+        """The rest."""
+        if len(self.times) <= self.done:
+            return []
+        if not self.motion:  # a single frame: nothing moves
+            self.motion.append(self._motion(np.zeros((*self.grey[0].shape, 2), np.float32), 1.0))
+        return [self._take(len(self.times))]
 
     def _motion(self, backward: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
         """Flow from a frame back to the one before, (H, W, 2) px, to motion (h, w, 4) and moving (h, w)."""
         flow = -backward
         speed = np.hypot(flow[..., 0], flow[..., 1])
-        moving = (speed > MOVING_PX).astype(np.float32)
-        stack = np.dstack([flow[..., 0] * moving, flow[..., 1] * moving, speed * moving, speed * speed * moving])
+        moving = (speed > MOVING * len(flow)).astype(np.float32)
+        speed *= moving
+        still = moving == 0
+        flow[still] = 0
+        planes = [flow[..., 0], flow[..., 1], speed, speed * speed, moving]
         # Cells of moving pixels average over 5x3 cells, about a standing person's shape.
-        cells = cv2.blur(cv2.resize(stack, self.grid_wh, interpolation=cv2.INTER_AREA), (3, 5))
-        share = cv2.blur(cv2.resize(moving, self.grid_wh, interpolation=cv2.INTER_AREA), (3, 5))
-        mean = cells / (share[..., None] + 0.05)
+        cells = np.dstack([cv2.blur(_pooled(p), (3, 5)) for p in planes])
+        share = cells[..., 4]
+        mean = cells[..., :4] / (share[..., None] + 0.05)
         spread = np.sqrt(np.maximum(mean[..., 3] - mean[..., 2] ** 2, 0))
         out = np.dstack([mean[..., :3], spread]) / (self.grey[-1].shape[0] * dt)
         return out.astype(np.float32), share
@@ -200,8 +213,7 @@ class _Stream:
         change = cv2.absdiff(self.grey[before], self.grey[after])
         # Half the pixels of a fixed camera's picture are still: their change is its noise.
         limit = max(CHANGED * 255, 5 * float(np.median(change)))
-        hit = (change > limit).astype(np.float32)
-        return cv2.resize(hit, self.grid_wh, interpolation=cv2.INTER_AREA)
+        return _pooled((change > limit).astype(np.float32))
 
     def _take(self, end: int) -> Features:
         count = end - self.done
@@ -222,6 +234,12 @@ class _Stream:
         del self.grey[:drop], self.times[:drop]
         self.done = end - drop
         return out
+
+
+def _pooled(plane: np.ndarray) -> np.ndarray:
+    """Mean over each cell: (h * FLOW_CELL, w * FLOW_CELL) to (h, w)."""
+    height, width = plane.shape[0] // FLOW_CELL, plane.shape[1] // FLOW_CELL
+    return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _resize(frame: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:

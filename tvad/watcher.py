@@ -1,13 +1,14 @@
 """The watcher: follows moving things through a stream of frames and looks at each a few times.
 
 A look is a crop of one and a half boxes through the packaged classifier. A thing is first looked at when it was seen
-three times, then every half second, so the cost follows the number of things and not of frames. What was seen is handed
-out in pieces, so memory does not grow with the video.
+three times, then every half second and later every second, so the cost follows the number of things and not of frames.
+What was seen is handed out in pieces, so memory does not grow with the video.
 
 Next: tvad/parts.py
 """
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import cv2
@@ -15,10 +16,13 @@ import numpy as np
 
 from heatmap.objects import Box, MovingObjects, Proposal, ProposalLinker
 from tvad.classifier import N_CLASSES, Classifier
+from tvad.encoder import EncoderStream, Features
 from tvad.video import Clip
 
 FIRST_LOOK = 3  # sightings
 LOOK_EVERY_S = 0.5
+LATER_EVERY_S = 1.0  # once a thing has been looked at FREQUENT_LOOKS times
+FREQUENT_LOOKS = 6
 CROP = 1.5  # crop side in box sides
 SHOTS = 3  # pictures kept of each thing, for its colours
 SHOT_PX = 64
@@ -57,12 +61,18 @@ class Thing:
         return tuple(float(np.interp(t_s, self.times_s, boxes[:, i])) for i in range(4))  # type: ignore[return-value]
 
 
-def watched(clips: Iterable[Clip], watcher: "Watcher") -> Iterator[Clip]:
-    """The same clips, shown to the watcher on their way."""
-    for clip in clips:
-        for frame, t in zip(clip.frames, clip.times_s, strict=True):
-            watcher.step(frame, float(t))
-        yield clip
+def encoded_and_watched(clips: Iterable[Clip], stream: EncoderStream, watcher: "Watcher") -> Iterator[Features]:
+    """Features of the clips, while the watcher looks at the same frames: the encoder works in a thread of its own."""
+    with ThreadPoolExecutor(1, thread_name_prefix="encode") as pool:
+        coming: Future[list[Features]] | None = None
+        for clip in clips:
+            ready = coming.result() if coming else []
+            coming = pool.submit(stream.push, clip)
+            for frame, t in zip(clip.frames, clip.times_s, strict=True):
+                watcher.step(frame, float(t))
+            yield from ready  # whoever takes these works while the encoder does
+        yield from coming.result() if coming else []
+        yield from stream.finish()
 
 
 class Watcher:
@@ -88,7 +98,8 @@ class Watcher:
             thing.times_s.append(t_s)
             thing.area.append(proposal.area_frac)
             waited = t_s - thing.look_times_s[-1] if thing.look_times_s else np.inf
-            if len(thing.times_s) >= FIRST_LOOK and waited >= LOOK_EVERY_S - 1e-6:
+            pause = LOOK_EVERY_S if len(thing.look_times_s) < FREQUENT_LOOKS else LATER_EVERY_S
+            if len(thing.times_s) >= FIRST_LOOK and waited >= pause - 1e-6:
                 due.append((thing, proposal))
         self._look(frame, t_s, due)
 
