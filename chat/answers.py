@@ -43,7 +43,11 @@ def nothing_found(evidence: Evidence, question: Question, kind: str) -> str:
     """Every answer about a video without events starts from that."""
     threshold = f"{evidence.threshold:.2f}"
     whole = f"nothing anomalous was found in {seconds(evidence.video.duration_s)} of video"
-    if kind in (WHETHER, WHAT, LABEL):
+    if kind == WHEN and _asks_length(question):
+        return _length(evidence)
+    if kind == LABEL:
+        return f'No: {whole}, so nothing labelled "{question.thing}"; normal things are not listed.'
+    if kind in (WHETHER, WHAT):
         first = "Yes, as far as can be seen: " if question.asks_normal else "No: "
         return f"{first}{whole}; no score reached the threshold {threshold}. {_confidence(evidence)}"
     if kind == COUNT:
@@ -55,7 +59,7 @@ def nothing_found(evidence: Evidence, question: Question, kind: str) -> str:
         )
     if kind == SURE:
         return _how_sure(evidence, question) + _warned(evidence)
-    lead = "No: " if question.yes_no else ""
+    lead = "No: " if question.yes_no and kind != UNKNOWN else ""
     about = {WHEN: "no time to give", WHERE: "no place to show", MOTION: "nothing to follow"}
     about[APPEARANCE] = "nothing to describe"
     tail = f", so there is {about[kind]}." if kind in about else f"; no score reached the threshold {threshold}."
@@ -74,7 +78,16 @@ def _whether(view: View) -> str:
     lead = "No, not everything: " if view.question.asks_normal else "Yes: "
     if view.question.place and not view.question.back:
         return _at_place(view)
+    if view.question.says(r"\belse\b|\bother\b|\bmore\b"):
+        return _else(view)
     return f"{lead}{_head(view)} {_confidence(view.evidence)}"
+
+
+def _else(view: View) -> str:
+    """ "anything else?": beside the strongest event."""
+    assert view.event is not None
+    rest = [e for e in view.evidence.events if e is not view.event]
+    return f"Yes: {facts.others(rest)}." if rest else f"No: nothing else, only {facts.brief(view.event)}."
 
 
 def _head(view: View) -> str:
@@ -114,8 +127,20 @@ def _candidates(view: View) -> list[Track]:
     return list({t.id: t for e in by_score for t in facts.tracks_of(view.evidence, e)}.values())
 
 
+def _asks_length(question: Question) -> bool:
+    return question.says(
+        r"how long (is|was) (the|this) (video|clip|footage)|(duration|length) of (the|this) (video|clip)"
+    )
+
+
+def _length(evidence: Evidence) -> str:
+    return f"The video is {seconds(evidence.video.duration_s)} long."
+
+
 def _when(view: View) -> str:
     event, track = view.event, view.track
+    if _asks_length(view.question):
+        return _length(view.evidence)
     if event is None:
         assert track is not None
         return f"{capital(named(track))} is seen {stretch(track.start_s, track.end_s)}."

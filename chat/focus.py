@@ -3,15 +3,18 @@
 Next: chat/report.py
 """
 
+import re
 from dataclasses import dataclass
 
 from chat.conversation import Conversation, Focus
-from chat.facts import event_of, in_time, strongest, tracks_of
+from chat.facts import event_of, in_time, span, strongest, tracks_of
 from chat.lexicon import kin, singular
 from chat.questions import COUNT, LABEL, UNKNOWN, WHAT, WHETHER, Question
 from tvad.evidence import Event, Evidence, Track
 
 FRESH = {WHETHER, WHAT, COUNT, LABEL}  # without "it" these ask about the whole video
+
+_AROUND = re.compile(r"\b(after|before)(?:wards|hand)?\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,28 @@ def resolve(question: Question, evidence: Evidence, conversation: Conversation) 
     if unknown := _missing(question, evidence):
         return Resolved(kinds, conversation.focus, unknown)
     named = _named(question, evidence, conversation)
+    if (way := _AROUND.search(question.text)) and question.span_s is None and set(kinds) <= FRESH and evidence.events:
+        return _neighbour(way[1].lower(), kinds, named or conversation.focus, evidence)
     if named is not None:
         return Resolved(kinds, named)
     whole_video = question.everything or (set(kinds) <= FRESH and not question.back)
     return Resolved(kinds, Focus() if whole_video else conversation.focus)
+
+
+def _neighbour(way: str, kinds: tuple[str, ...], focus: Focus, evidence: Evidence) -> Resolved:
+    """ "what happens after that?": the next event in time, or the one before."""
+    events = in_time(evidence.events)
+    now = next((i for i, e in enumerate(events) if e.id == focus.event), None)
+    if now is None:
+        return Resolved(kinds, Focus())
+    there = now + (1 if way == "after" else -1)
+    if 0 <= there < len(events):
+        return Resolved(kinds, of_event(events[there]))
+    return Resolved(
+        kinds,
+        focus,
+        f"Nothing anomalous {way} event {events[now].id} ({span(events[now].start_s, events[now].end_s)}).",
+    )
 
 
 def _missing(question: Question, evidence: Evidence) -> str:

@@ -43,7 +43,8 @@ _GENERAL = re.compile(
     r"\b(?:in (?:the|this) (?:video|clip|footage)|(?:the|this) (?:video|clip|footage))\b", re.IGNORECASE
 )
 
-_WHERETO = r"where\b(?:(?! and |,).)*\b(?:go|goes|going|went|head\w*|come|comes|coming|came|move\w*|leav\w*|ent(?:er|ers|ered))\b"
+_GOES = r"(?:go|goes|going|went|head\w*|come|comes|coming|came|move\w*|leav\w*|ent(?:er|ers|ered))"
+_WHERETO = rf"where\b(?:(?! and |,).)*\b{_GOES}\b"
 _KINDS = {
     SURE: r"\b(?:sure|certain|confiden\w+|reliab\w+|trust\w*|false (?:alarms?|positives?)|mistake\w*|probab\w+|likely"
     r"|correct)\b|^really\b|wrong about",
@@ -60,7 +61,7 @@ _KINDS = {
     WHERE: r"\bwhere\b|\b(?:which|what) (?:part|side|corner|place|area|region|cell)|\blocat|\bposition\b|\bplace\b",
     APPEARANCE: r"\bcolou?rs?\b|\blooks? like\b|\blooked like\b|\bappearance\b|\bwear|\bcloth|\bsize\b|\bwho\b"
     r"|\bhow (?:big|large|small|tall)\b|\bdescribe (?:it|him|her|them|the (?!video|clip|footage))"
-    r"|\bwhat (?:kind|type|sort) of\b|\bwhat (?:is|was|are|were) (?:it|that|this|they)\s*\??$",
+    r"|\bwhat (?:kind|type|sort) of (?!anomal|event)|\bwhat (?:is|was|are|were) (?:it|that|this|they)\s*\??$",
 }
 _PATTERNS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _KINDS.items()}
 _WHAT = re.compile(
@@ -69,8 +70,12 @@ _WHAT = re.compile(
     r"|\bwhat (?:do|did|can) you (?:see|find|know)",
     re.IGNORECASE,
 )
-_WHETHER = re.compile(rf"\b(?:{_ODD})\b|\b(?:anything|something|anyone|anybody|someone|nothing)\b", re.IGNORECASE)
-_AFTER = r"(?P<thing>[a-z][a-z -]*?)(?:\s+(?:in|on|at|here|there|too|from|between|around|during)\b.*)?\s*\??$"
+_WHETHER = re.compile(rf"\b(?:{_ODD})\b|\b(?:any|some|no)thing\b(?! \w+ing\b)", re.IGNORECASE)
+_PEOPLE = re.compile(r"\b(?:any|some)(?:one|body)\b", re.IGNORECASE)
+_AFTER = (
+    r"(?P<thing>(?!(?:in|on|at|from|to|with|by|of) )[a-z][a-z -]*?)"
+    r"(?:\s+(?:in|on|at|here|there|too|from|between|around|during)\b.*)?\s*\??$"
+)
 _THING = (
     re.compile(
         rf"\b(?:there|see|find|found|detect(?:ed)?|spot(?:ted)?|any)\s+(?:an?\s+|any\s+|the\s+|some\s+)?{_AFTER}", re.I
@@ -128,6 +133,7 @@ def read_question(text: str) -> Question:
     """Read any text; what is not understood has the kind "unknown"."""
     said = " ".join(text.split())
     yes_no = bool(_YES_NO.search(said)) or bool(re.search(r",\s*(?:right|no|yes|correct)\s*\?*$", said, re.IGNORECASE))
+    yes_no = yes_no and not re.search(r"\bor (?!not\b)", said, re.IGNORECASE)  # "left or right?" wants neither
     asks_normal = bool(_NORMAL.search(said)) and not _NOT.search(said) and not ODD.search(said)
     direction = re.search(rf"\b({DIRECTION})\b", said, re.IGNORECASE)
     place = re.search(rf"\b({SIDES})\b", said, re.IGNORECASE)
@@ -168,8 +174,10 @@ def _kinds(
         return tuple(sorted(found, key=lambda kind: found[kind]))
     if colours_in(said) and yes_no:
         return (APPEARANCE,)
-    if asks_normal or (_WHETHER.search(said) and not said.lower().startswith(("what", "which", "tell"))):
-        return (WHETHER,)
+    if asks_normal or _WHETHER.search(said):
+        return (WHETHER,) if yes_no else (WHAT,)
+    if _PEOPLE.search(said):
+        return (UNKNOWN,)  # who is about and does what is nothing the evidence holds
     if has_thing:
         return (LABEL,)
     if has_place and yes_no:

@@ -186,3 +186,31 @@ def test_no_word_is_made_up() -> None:
     text = answer(make_evidence((strange,), ()), "what is anomalous?", "why?")
     assert "zorblax" in text
     assert "quux" in text
+
+
+def test_else_after_and_before() -> None:
+    assert answer(three_events(), "what is anomalous?", "anything else?").startswith("Yes: event 2")
+    assert answer(one_event(), "what is anomalous?", "anything else?").startswith("No: nothing else")
+    assert "event 3" in answer(three_events(), "what happens after the second event?")
+    assert "event 1" in answer(three_events(), "event 2?", "what happened before?")
+    assert answer(three_events(), "what happens after event 3?").startswith("Nothing anomalous after event 3")
+
+
+@pytest.mark.parametrize("text", ["was anyone running?", "is anybody there?", "should I be worried?"])
+def test_what_the_evidence_does_not_hold_gets_no_yes(text: str) -> None:
+    assert answer(three_events(), text).startswith("The evidence does not tell")
+    assert answer(nothing(), text).startswith("Nothing anomalous")
+
+
+def test_a_thing_that_may_be_there_unnoticed_is_not_denied() -> None:
+    assert "normal things are not listed" in answer(nothing(), "is there a car?")
+    assert "normal things are not listed" in answer(three_events(), "is there a car?")
+
+
+def test_the_length_of_the_video_is_not_that_of_an_event() -> None:
+    for evidence in (nothing(), three_events()):
+        assert answer(evidence, "how long is the video?") == "The video is 30.0 s long."
+
+
+def test_a_choice_is_answered_without_yes_or_no() -> None:
+    assert answer(three_events(), "is it going left or right?").startswith("The bicycle (track 1) moves right")
