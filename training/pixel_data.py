@@ -7,6 +7,7 @@ Next: training/metrics.py
 """
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,7 @@ def _masks_in_npz(path: Path, chunk: int) -> Iterator[np.ndarray]:
                 if len(raw) < n * size:
                     raise DataError(f"{path} ends within frame {first + len(raw) // size} of {shape[0]}")
                 yield np.frombuffer(raw, bool).reshape(n, *shape[1:])
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError) as error:
         raise DataError(f"{path}: cannot be read as an npz with the array 'mask' ({error})") from None
 
 
