@@ -1,5 +1,6 @@
 """What FFmpeg reads: one video file to frames with times. Used through tvad/video.py."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,14 +8,23 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.buffer import Buffer
 from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-# Formats that are lists of other files or no pictures at all: a file must not make us open others.
-REFUSED_FORMATS = {"concat", "hls", "dash", "tty", "image2", "lavfi", "sdp", "rtsp", "imf"}
+# Formats that are lists or programs that name other files, or no pictures at all: a file must not make us open others.
+REFUSED_FORMATS = {
+    *("concat", "concatf", "hls", "applehttp", "dash", "webm_dash_manifest", "imf", "sdp", "rtsp", "rtp", "sap"),
+    *("avisynth", "vapoursynth", "lavfi", "image2", "tty", "txd", "ffmetadata"),
+}
+INDEXED_FORMATS = {"mov", "matroska", "avi"}  # where a seek lands at a known time; others are read from the front
 DEFAULT_FPS = 25.0  # where a container names no rate
+EVEN_FORMATS = {"mpegts", "mpeg"}  # where a leap of the clock is a loss, not a slow scene
+ENDINGS = {"gif": b"\x3b", "mjpeg": b"\xff\xd9"}  # the last bytes of whole files whose header promises no length
+ABSURD_FPS = 240.0  # browsers and some cameras write their clock's rate (1000) as the frame rate
 JUMP_S = 1.0  # a clock that goes back by more than this has started anew
+RUN_UP_S = 1.0  # decoded before a wanted start, so that nothing there hangs on what was not read
 
 
 class VideoError(Exception):
@@ -36,44 +46,73 @@ class VideoInfo:
     n_frames_hint: int | None
 
 
+@dataclass
+class _Pass:
+    """What one reading from a start to the end met: the end of the last packet (file clock), packets, damage."""
+
+    end_s: float = -np.inf
+    packets: int = 0
+    places: int = 0
+    first_s: float = 0.0
+
+    def see(self, packet: av.Packet) -> None:
+        self.packets += bool(packet.size)
+        if packet.pts is not None and packet.time_base:
+            self.end_s = max(self.end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+
+    def hurt(self, at_s: float) -> None:
+        self.first_s = self.first_s if self.places else at_s
+        self.places += 1
+
+
 class Container:
     """A file that FFmpeg reads. Every pass opens it anew."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.warnings: list[str] = []
-        self._deinterlace: Graph | None = None
+        self.offset_s = 0.0
         with self._opened() as container:
             stream = self._stream(container)
-            first = next(self._decoded(container, stream, []), None)
+            first = next(self._decoded(container, stream, _Pass()), None)
             if first is None:
                 raise VideoError(f"{path}: no frame could be decoded; the file is damaged or cut off")
             self.offset_s = float(first.time or 0.0)
             self.turns = round(first.rotation / 90) % 4  # quarter turns counter-clockwise
+            self._matrix = _display_matrix(first)
             fps = float(stream.average_rate or stream.guessed_rate or 0) or DEFAULT_FPS
-            duration_s = self._duration_s(container, stream)
+            formats = set(container.format.name.split(","))
+            self._indexed = bool(formats & INDEXED_FORMATS)
+            self._even = bool(formats & EVEN_FORMATS)
+            self._ending = next((end for name, end in ENDINGS.items() if name in formats), b"")
+            duration_s = self._duration_s(container, stream, formats)
             width, height = first.width, first.height
-            codec, count = stream.codec_context.name, stream.frames or None
-        if duration_s <= 0:
+            codec, self._count = stream.codec_context.name, stream.frames or None
+        self._promised_s = duration_s
+        count = self._count
+        if duration_s <= 0 or (fps > ABSURD_FPS and not count):
             duration_s, count = self._measured(fps)
-        elif stream_rate_is_wrong(fps, count, duration_s) and count:
+        # An AVI's count outlives its frames: a cut one has the right rate and the wrong count.
+        if "avi" not in formats and _rate_is_wrong(fps, count, duration_s) and count:
             fps = count / duration_s
         size = (height, width) if self.turns % 2 else (width, height)
         self.info = VideoInfo(str(path), duration_s, fps, *size, codec, self.turns * 90, count)
 
     def _opened(self) -> av.container.InputContainer:
-        try:
-            container = av.open(str(self.path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        allowed = ",".join(sorted(av.formats_available - REFUSED_FORMATS))
+        options = {"protocol_whitelist": "file", "format_whitelist": allowed}
+        try:  # "file:" keeps a name with a colon from being taken for a protocol
+            return av.open(f"file:{self.path}", options=options, metadata_errors="replace")
         except PermissionError:
             raise VideoError(f"{self.path}: permission denied") from None
+        except av.error.ArgumentError:
+            raise VideoError(f"{self.path}: is text or a list of other files, not a video") from None
         except (av.error.FFmpegError, OSError, ValueError):
             raise VideoError(f"{self.path}: not a video, or damaged from its beginning") from None
-        if set(container.format.name.split(",")) & REFUSED_FORMATS:
-            container.close()
-            raise VideoError(f"{self.path}: is a list or text ({container.format.name}), not a video")
-        return container
 
     def _stream(self, container: av.container.InputContainer) -> VideoStream:
+        if not container.streams:
+            raise VideoError(f"{self.path}: not a video, or damaged from its beginning (no streams are listed)")
         pictures = int(av.stream.Disposition.attached_pic)
         streams = [s for s in container.streams.video if not int(s.disposition) & pictures]
         if not streams:
@@ -81,141 +120,208 @@ class Container:
         streams[0].thread_type = "AUTO"
         return streams[0]
 
-    def _duration_s(self, container: av.container.InputContainer, stream: VideoStream) -> float:
+    def _duration_s(self, container: av.container.InputContainer, stream: VideoStream, formats: set[str]) -> float:
+        """Length of the pictures as the header says it; 0 where it does not."""
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
-        return float(container.duration / av.time_base) if container.duration else 0.0
+        whole_s = container.duration / av.time_base if container.duration else 0.0
+        if "matroska" in formats:  # these name the end, on a clock that need not start with the first frame
+            whole_s = _clock_s(stream.metadata.get("DURATION", "")) or whole_s
+            whole_s -= self.offset_s
+        return float(max(whole_s, 0.0))
 
     def _measured(self, fps: float) -> tuple[float, int]:
         """Length of a stream whose header does not say, by counting packets; nothing is decoded."""
-        count, last = 0, 0.0
+        seen, last_s = _Pass(), 0.0
         with self._opened() as container:
-            stream = self._stream(container)
             try:
-                for packet in container.demux(stream):
-                    if packet.size:
-                        count += 1
-                        if packet.pts is not None and packet.time_base:
-                            last = max(last, float(packet.pts * packet.time_base) - self.offset_s)
+                for packet in container.demux(self._stream(container)):
+                    seen.see(packet)
+                    if packet.pts is not None and packet.time_base:
+                        last_s = max(last_s, float(packet.pts * packet.time_base) - self.offset_s)
             except (av.error.FFmpegError, OSError):
                 pass  # the tail is damaged; decoding will say so
-        return max(last + 1 / fps, count / fps if last == 0 else 0.0), count
+        rate = fps if last_s == 0 or fps < ABSURD_FPS or seen.packets < 2 else (seen.packets - 1) / last_s
+        return (last_s + 1 / rate if last_s else seen.packets / rate), seen.packets
 
     def frames(self, start_s: float) -> Iterator[tuple[float, object]]:
         """(time, frame) from the key frame before `start_s` on."""
         self.warnings = []
-        self._deinterlace = None
-        damage: list[float] = []
-        last = -np.inf
+        seen = _Pass()
         with self._opened() as container:
             stream = self._stream(container)
             seeking = self._seek(container, stream, start_s)
-            for t, frame in self._timed(container, stream, damage, start_s if seeking else 0.0):
-                if seeking and t > start_s + 0.5 / self.info.fps:  # the index led past the start: read from the front
-                    yield from self._from_front(damage)
-                    return
+            for t, frame in self._timed(container, stream, seen):
+                # No clock, or an index that led past the start: only reading from the front tells the time.
+                if seeking and (frame.time is None or t > start_s + 0.5 / self.info.fps):
+                    break
                 seeking = False
-                last = t
                 yield t, frame
-        self._judge(damage, last)
-
-    def _from_front(self, damage: list[float]) -> Iterator[tuple[float, object]]:
-        last = 0.0
+            else:
+                self._judge(seen)
+                return
+        seen = _Pass()
         with self._opened() as container:
-            for t, frame in self._timed(container, self._stream(container), damage, 0.0):
-                last = t
-                yield t, frame
-        self._judge(damage, last)
+            yield from self._timed(container, self._stream(container), seen)
+        self._judge(seen)
 
     def _seek(self, container: av.container.InputContainer, stream: VideoStream, start_s: float) -> bool:
-        if start_s < 1.0 or not stream.time_base:
+        if start_s <= RUN_UP_S or not stream.time_base or not self._indexed:
             return False
         try:
-            container.seek(int((start_s + self.offset_s) / stream.time_base), stream=stream, backward=True)
+            at = int((start_s - RUN_UP_S + self.offset_s) / stream.time_base)
+            container.seek(at, stream=stream, backward=True)
         except (av.error.FFmpegError, OSError):
             return False
         return True
 
     def _timed(
-        self, container: av.container.InputContainer, stream: VideoStream, damage: list[float], guess_s: float
+        self, container: av.container.InputContainer, stream: VideoStream, seen: _Pass
     ) -> Iterator[tuple[float, VideoFrame]]:
         """Strictly increasing times; a clock that jumps back (joined transport streams) goes on from where it was."""
-        shift, last = -self.offset_s, guess_s - 1 / self.info.fps
+        shift, last = -self.offset_s, -1 / self.info.fps
         first = True
-        for frame in self._decoded(container, stream, damage):
+        for frame in self._decoded(container, stream, seen):
             t = last + 1 / self.info.fps if frame.time is None else float(frame.time) + shift
             if t <= last and not first:
                 # Some files number reordered frames wrongly by one: a small step keeps the order without a drift.
                 step = (0.1 if last - t < JUMP_S else 1.0) / self.info.fps
                 shift += last + step - t if last - t >= JUMP_S else 0.0
                 t = last + step
+            elif self._even and not first and t - last > max(0.25, 4 / self.info.fps):
+                seen.hurt(last + self.offset_s)
             first, last = False, t
             yield max(t, 0.0), frame
 
     def _decoded(
-        self, container: av.container.InputContainer, stream: VideoStream, damage: list[float]
+        self, container: av.container.InputContainer, stream: VideoStream, seen: _Pass
     ) -> Iterator[VideoFrame]:
-        """Frames of all packets that can be decoded; the time of each that cannot goes to `damage`."""
+        """Frames that can be decoded, the two moments of interlaced ones blended to one."""
+        fields: _Deinterlacer | None = None
+        for frame in self._coded(container, stream, seen):
+            if fields is not None and not fields.fits(frame):
+                yield from fields.out(None)
+                fields = None
+            if fields is None and frame.interlaced_frame:
+                fields = _Deinterlacer(frame)
+            if fields is None:
+                yield frame
+            else:
+                yield from fields.out(frame)
+        if fields is not None:
+            yield from fields.out(None)
+
+    def _coded(self, container: av.container.InputContainer, stream: VideoStream, seen: _Pass) -> Iterator[VideoFrame]:
+        """Frames of all packets that can be decoded; those that cannot, wholly or in part, are noted in `seen`."""
         packets = container.demux(stream)
-        at = 0.0
+        at_s = self.offset_s
         while True:
             try:
                 packet = next(packets, None)
                 if packet is None:
                     return
-                for frame in packet.decode():
-                    at = float(frame.time or at)
-                    yield from self._progressive(frame)
+                seen.see(packet)
+                frames = packet.decode()
             except av.error.EOFError:
                 return
             except (av.error.FFmpegError, OSError):
-                damage.append(at)
-                if len(damage) > 1000:
-                    return
+                seen.hurt(at_s)
+                continue
+            if packet.is_corrupt or any(f.is_corrupt for f in frames):
+                seen.hurt(at_s)
+            for frame in frames:
+                at_s = at_s if frame.time is None else float(frame.time)
+                yield frame
 
-    def _progressive(self, frame: VideoFrame) -> list[VideoFrame]:
-        """The frame, with the two moments of an interlaced one blended to one."""
-        if not frame.interlaced_frame and self._deinterlace is None:
-            return [frame]
-        if self._deinterlace is None:
-            self._deinterlace = _deinterlacer(frame)
-        self._deinterlace.push(frame)
-        out = []
-        while True:
-            try:
-                out.append(self._deinterlace.vpull())
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return out
-
-    def _judge(self, damage: list[float], last_s: float) -> None:
+    def _judge(self, seen: _Pass) -> None:
         """Say what was lost, once the end is reached."""
-        if damage:
-            at = max(0.0, damage[0] - self.offset_s)
-            self.warnings.append(f"damaged from {at:.1f} s on in {len(damage)} places; what could be decoded is used")
-        expected = self.info.duration_s
-        if last_s + max(1.0, 0.05 * expected) < expected:
-            self.warnings.append(f"the file promises {expected:.1f} s, only {max(last_s, 0):.1f} s could be decoded")
+        if seen.places:
+            at_s, places = max(0.0, seen.first_s - self.offset_s), f"{seen.places} place{'s' * (seen.places > 1)}"
+            self.warnings.append(f"damaged from {at_s:.1f} s on, in {places}; what could be decoded is used")
+        got_s, promised_s = max(0.0, seen.end_s - self.offset_s), self._promised_s
+        if promised_s > 0 and np.isfinite(seen.end_s) and got_s + max(0.5, 2 / self.info.fps) < promised_s:
+            self.warnings.append(f"the file promises {promised_s:.1f} s, only {got_s:.1f} s are there")
+        elif self._ending and not self._ends_well():
+            self.warnings.append(f"the file is damaged or cut off after {got_s:.1f} s")
+
+    def _ends_well(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(max(0, self.path.stat().st_size - 1024))
+            return file.read().rstrip(b"\0").endswith(self._ending)
 
     def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray:
+        """RGB uint8 (height, width, 3) as displayed. Transparency is ignored."""
         assert isinstance(frame, VideoFrame)
         width, height = size_wh[::-1] if self.turns % 2 else size_wh
         kernel = "AREA" if frame.width > 1.5 * width else "BILINEAR"
         rgb = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation=kernel)
-        return np.ascontiguousarray(np.rot90(rgb, self.turns)) if self.turns else rgb
+        return _displayed(rgb, self._matrix)
 
 
-def stream_rate_is_wrong(fps: float, count: int | None, duration_s: float) -> bool:
+def _rate_is_wrong(fps: float, count: int | None, duration_s: float) -> bool:
     """Whether the header's rate disagrees with its own frame count by more than half (some cameras write 1000 fps)."""
     return bool(count and duration_s > 0 and not 0.67 < count / duration_s / fps < 1.5)
 
 
-def _deinterlacer(frame: VideoFrame) -> Graph:
-    graph = Graph()
-    time_base = frame.time_base or Fraction(1, 90000)
-    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
-    fields = graph.add("yadif", "mode=send_frame:deint=interlaced")
-    sink = graph.add("buffersink")
-    source.link_to(fields)
-    fields.link_to(sink)
-    graph.configure()
-    return graph
+def _clock_s(text: str) -> float:
+    """Seconds of "00:01:02.5"; 0 for anything else."""
+    try:
+        hours, minutes, seconds = (float(part) for part in text.split(":"))
+    except ValueError:
+        return 0.0
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """(a, b, c, d) in {-1, 0, 1}: pixel (x, y) is shown at (a x + c y, b x + d y) (ISO/IEC 14496-12, track header)."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(data, Buffer):
+        return 1, 0, 0, 1
+    raw = bytes(data)
+    whole = [int.from_bytes(raw[i : i + 4], sys.byteorder, signed=True) for i in (0, 4, 12, 16)]
+    a, b, c, d = (int(np.sign(v)) if 2 * abs(v) > max(map(abs, whole)) else 0 for v in whole)
+    turned = abs(whole[1]) > abs(whole[0])
+    return (0, b, c, 0) if turned else (a, 0, 0, d)
+
+
+def _displayed(rgb: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
+    a, b, c, d = matrix
+    if matrix == (1, 0, 0, 1):
+        return rgb
+    if a == 0:
+        rgb = rgb.transpose(1, 0, 2)
+    return np.ascontiguousarray(rgb[:: -1 if b + d < 0 else 1, :: -1 if a + c < 0 else 1])
+
+
+class _Deinterlacer:
+    """Frames of one size through FFmpeg's yadif, which looks one frame ahead."""
+
+    def __init__(self, frame: VideoFrame) -> None:
+        self._key = self._key_of(frame)
+        self._graph = Graph()
+        time_base = frame.time_base or Fraction(1, 90000)
+        source = self._graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=time_base
+        )
+        fields = self._graph.add("yadif", "mode=send_frame:deint=interlaced")
+        sink = self._graph.add("buffersink")
+        source.link_to(fields)
+        fields.link_to(sink)
+        self._graph.configure()
+
+    @staticmethod
+    def _key_of(frame: VideoFrame) -> tuple[int, int, str]:
+        return frame.width, frame.height, frame.format.name
+
+    def fits(self, frame: VideoFrame) -> bool:
+        return self._key_of(frame) == self._key
+
+    def out(self, frame: VideoFrame | None) -> Iterator[VideoFrame]:
+        """Push a frame (None: no more are coming) and pull what is ready."""
+        self._graph.push(frame)
+        while True:
+            try:
+                picture = self._graph.vpull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            yield picture

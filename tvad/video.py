@@ -40,8 +40,9 @@ class _Source(Protocol):
     """Frames of one input in order, each a time and a picture that is converted only when wanted."""
 
     info: VideoInfo
-    warnings: list[str]
 
+    @property
+    def warnings(self) -> list[str]: ...
     def frames(self, start_s: float) -> Iterator[tuple[float, object]]: ...
     def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray: ...
 
@@ -70,9 +71,10 @@ def sha256_of(path: str | Path) -> str:
 class VideoReader:
     """Iterate to get `Clip`s of at most `chunk` sampled frames.
 
-    fps: sampled frames per second, met by taking every k-th source frame (`rate_hz` is what came of it); None takes
-    all. start_s, end_s: the stretch. max_side: larger pictures are scaled down, smaller ones never up. prefetch: decode
-    the next clip in a thread meanwhile. Raises VideoError on opening; afterwards damage ends up in `warnings`.
+    fps: sampled frames per second, met by taking every k-th source frame (`rate_hz` is what came of it, and the most
+    even where the source's rate varies); None takes all. start_s, end_s: the stretch, both included. max_side: larger
+    pictures are scaled down, smaller ones never up. prefetch: decode the next clip in a thread meanwhile. Raises
+    VideoError on opening; afterwards damage ends up in `warnings`.
     """
 
     def __init__(
@@ -85,9 +87,14 @@ class VideoReader:
         max_side: int | None = None,
         prefetch: bool = True,
     ) -> None:
+        if end_s is not None and end_s < (start_s or 0.0):
+            raise VideoError(
+                f"{path}: the stretch ends (--end {end_s:g} s) before it starts (--start {start_s or 0:g} s)"
+            )
         self._source = _open(path)
         self.path = str(path)
         self.info = self._source.info
+        self.takes_all = fps is None
         self.step = 1 if fps is None else max(1, round(self.info.fps / fps))
         self.rate_hz = self.info.fps / self.step
         self.chunk, self.prefetch = chunk, prefetch
@@ -135,7 +142,7 @@ class VideoReader:
             if t > self.end_s + 1e-6:
                 return
             self._times.append(t)
-            if self.step == 1 or t >= due - half:
+            if self.takes_all or t >= due - half:
                 yield t, frame
                 due += period * (1 + (t + half - due) // period)
 
@@ -161,6 +168,7 @@ def _open(path: str | Path) -> _Source:
         if path.stat().st_size == 0:
             raise VideoError(f"{path}: the file is empty (0 bytes)")
         if path.suffix.lower() in IMAGE_SUFFIXES:
+            path.open("rb").close()
             return _Images(path, [path])
     except PermissionError:
         raise VideoError(f"{path}: permission denied") from None
@@ -177,7 +185,12 @@ def _frame_files(folder: Path) -> list[Path]:
     files = [f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith(".")]
     if not files:
         raise VideoError(f"{folder}: the folder has no frames ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    return sorted(files, key=lambda f: [int(p) if p.isdecimal() else p for p in re.split(r"([0-9]+)", f.name)])
+    return sorted(files, key=_natural)
+
+
+def _natural(file: Path) -> tuple[list[int | str], str]:
+    """Sorting key; 1.png and 01.png are told apart by their names."""
+    return [int(p) if p.isdecimal() else p for p in re.split(r"([0-9]+)", file.name)], file.name
 
 
 class _Images:
@@ -185,24 +198,34 @@ class _Images:
 
     def __init__(self, path: Path, files: list[Path]) -> None:
         self.files = files
-        self.warnings: list[str] = []
+        self._unreadable: list[str] = []
+        self._resized: list[str] = []
         first = next((p for p in map(_read_image, files) if p is not None), None)
         if first is None:
             raise VideoError(f"{path}: not a readable image" if len(files) == 1 else f"{path}: no readable frame")
-        if len(files) > 1:
-            self.warnings.append(f"a folder of frames has no clock; {FOLDER_FPS:g} frames/s are assumed")
         height, width = first.shape[:2]
         codec = files[0].suffix[1:].lower()
         self.info = VideoInfo(str(path), len(files) / FOLDER_FPS, FOLDER_FPS, width, height, codec, 0, len(files))
 
+    @property
+    def warnings(self) -> list[str]:
+        several = len(self.files) > 1
+        said = [f"a folder of frames has no clock; {FOLDER_FPS:g} frames/s are assumed"] if several else []
+        if self._unreadable:
+            said.append(f"{_counted(self._unreadable)} cannot be read and is left out")
+        if self._resized:
+            said.append(f"{_counted(self._resized)} has another size and is stretched to fit")
+        return said
+
     def frames(self, start_s: float) -> Iterator[tuple[float, object]]:
+        self._unreadable, self._resized = [], []
         for i in range(max(0, int(start_s * FOLDER_FPS) - 1), len(self.files)):
             picture = _read_image(self.files[i])
             if picture is None:
-                self.warnings.append(f"{self.files[i].name} cannot be read and is left out")
+                self._unreadable.append(self.files[i].name)
                 continue
             if picture.shape[:2] != (self.info.height, self.info.width):
-                self.warnings.append(f"{self.files[i].name} has another size and is stretched to fit")
+                self._resized.append(self.files[i].name)
             yield i / FOLDER_FPS, picture
 
     def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray:
@@ -210,8 +233,15 @@ class _Images:
         return frame if frame.shape[1::-1] == size_wh else cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA)
 
 
+def _counted(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"each of {len(names)} files ({names[0]}, ...)"
+
+
 def _read_image(path: Path) -> np.ndarray | None:
     """RGB uint8 with the EXIF orientation applied; None when it is no image."""
-    data = np.fromfile(path, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        data = np.fromfile(path, np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error):  # cv2.error: larger than OpenCV allows
+        return None
     return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
