@@ -26,6 +26,7 @@ MAX_NEW_TOKENS = 120
 LONGEST_CHARS = 700  # an answer beyond this has run off
 REPEATS = 3  # so many times the same six words: it runs in circles
 NEW_SHARE = 0.5  # of an answer's telling words that may be its own
+SENTENCE_WORDS = 3
 SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
 FAILURES = (RuntimeError, ValueError, OSError, MemoryError)
 
@@ -89,6 +90,9 @@ class Session:
 
     def _close(self, read: Question, said: Said, text: str, claimed: str) -> None:
         found = conflicts(claimed, self.evidence, read, said.focus) if claimed else ()
+        wrong = _verdict(claimed), _verdict(said.text)
+        if read.yes_no and not found and set(wrong) == {"yes", "no"}:
+            found = (f"The text says {wrong[0]}; from the evidence: {said.text}",)
         self._last = Answer(text, self._citations(said), found)
         self.conversation = self.conversation.add(Turn(read.text, text, said.kinds, said.focus))
 
@@ -105,6 +109,8 @@ class Session:
         for piece in self._model_words(read, heard):
             claimed.append(piece)
             yield piece
+        if not heard.trouble and read.yes_no and _verdict(said.text) and not _verdict(heard.text):
+            heard.trouble = "did not say yes or no"
         if heard.trouble:
             space = " " if heard.text else ""
             yield f"{space}[The language model {heard.trouble}; from the evidence:] "
@@ -131,16 +137,17 @@ def _first_sentence(pieces: Iterator[str]) -> Iterator[str]:
     """Up to the end of the first sentence: that is what the prompt asks for, and small models wander off after it."""
     said = ""
     for piece in pieces:
-        new = piece if said else piece.lstrip()
-        before = said[-1:]  # a full stop counts once the space after it is there
-        end = SENTENCE_END.search(before + new)
-        if end:
-            new = new[: end.start() + 1 - len(before)]
-        said += new
-        if new:
-            yield new
-        if end:
+        text = said + (piece if said else piece.lstrip())
+        # A full stop counts once the space after it is there, and "Yes." is no sentence yet.
+        ends = (m.start() for m in SENTENCE_END.finditer(text, max(len(said) - 1, 0)))
+        end = next((at for at in ends if len(text[:at].split()) >= SENTENCE_WORDS), None)
+        if end is not None:
+            text = text[: end + 1].rstrip()
+        if len(text) > len(said):
+            yield text[len(said) :]
+        if end is not None:
             return
+        said = text
 
 
 def _runs_off(text: str) -> str:
@@ -154,6 +161,12 @@ def _runs_off(text: str) -> str:
         if again >= REPEATS:
             return "began to repeat itself"
     return ""
+
+
+def _verdict(text: str) -> str | None:
+    """The yes or no that a text begins with."""
+    m = re.match(r"\W*(yes|no)\b", text, re.IGNORECASE)
+    return m[1].lower() if m else None
 
 
 def _strays(text: str, prompt: str) -> str:

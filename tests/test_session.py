@@ -137,3 +137,21 @@ def test_an_answer_given_up_on_is_no_turn() -> None:
     session = Session(three_events())
     next(session.ask("event 2?"))
     assert session.conversation.turns == ()
+
+
+def test_a_yes_no_question_gets_a_yes_or_no() -> None:
+    answer = ask(by_model(one_event(), "The bicycle moves right."), "does it move left?")
+    assert "[The language model did not say yes or no; from the evidence:] No: the bicycle" in answer.text
+
+
+def test_a_wrong_yes_on_a_detail_is_a_conflict() -> None:
+    answer = ask(by_model(one_event(), "Yes, the bicycle (track 1) does."), "does it move left?")
+    assert answer.text == "Yes, the bicycle (track 1) does."
+    assert len(answer.conflicts) == 1
+    assert "says yes" in answer.conflicts[0]
+    assert ask(by_model(one_event(), "No, it goes right."), "does it move left?").conflicts == ()
+
+
+def test_a_bare_yes_goes_on_to_a_sentence() -> None:
+    text = "Yes. The bicycle is the anomaly. More"
+    assert ask(by_model(one_event(), text), "is there an anomaly?").text == "Yes. The bicycle is the anomaly."
