@@ -185,6 +185,11 @@ def test_figures_of_events_without_events() -> None:
     assert math.isnan(event_scores([[]], [[(0.0, 50.0)]], [50.0]).false_alarms_per_hour)
 
 
+def test_nested_events_cover_their_time_once() -> None:
+    truth = [(5.0, 8.0), (0.0, 10.0), (2.0, 4.0), (18.0, 25.0)]
+    assert event_scores([[]], [truth], [20.0]).ordinary_s == pytest.approx(8)
+
+
 def test_wrong_intervals_are_named() -> None:
     with pytest.raises(ValueError, match=r"video 0: interval 4.0 to 2.0 s"):
         event_scores([[(4.0, 2.0)]], [[]], [10.0])
