@@ -83,21 +83,3 @@ def rotate_flag(path: Path, matrix: tuple[int, int, int, int]) -> None:
     for offset, value in zip((0, 4, 12, 16), matrix, strict=True):
         data[at + offset : at + offset + 4] = (value * 65536).to_bytes(4, "big", signed=True)
     path.write_bytes(bytes(data))
-
-
-def loop_packets(source: Path, target: Path, seconds: float) -> None:
-    """Repeat a clip up to a length by copying its packets, without encoding. The clip has one video stream."""
-    with av.open(str(source)) as given:
-        stream = given.streams.video[0]
-        packets = [(bytes(p), p.pts, p.dts, p.duration, p.is_keyframe) for p in given.demux(stream) if p.size]
-        assert stream.time_base is not None
-        period = max(pts + duration for _, pts, _, duration, _ in packets)
-        turns = max(1, round(seconds / float(period * stream.time_base)))
-        with av.open(str(target), "w") as out:
-            copy = out.add_stream_from_template(stream)
-            for turn in range(turns):
-                for data, pts, dts, duration, key in packets:
-                    packet = av.Packet(data)
-                    packet.pts, packet.dts, packet.duration = pts + turn * period, dts + turn * period, duration
-                    packet.is_keyframe, packet.time_base, packet.stream = key, stream.time_base, copy
-                    out.mux(packet)
