@@ -11,6 +11,7 @@ import numpy as np
 from av.buffer import Buffer
 from av.filter import Graph
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 # Formats that are lists or programs that name other files, or no pictures at all: a file must not make us open others.
@@ -72,6 +73,7 @@ class Container:
         self.path = path
         self.warnings: list[str] = []
         self.offset_s = 0.0
+        self._reformatter = VideoReformatter()  # one for all frames: setting it up costs as much as its work
         with self._opened() as container:
             stream = self._stream(container)
             first = next(self._decoded(container, stream, _Pass()), None)
@@ -250,12 +252,14 @@ class Container:
             return file.read().rstrip(b"\0").endswith(self._ending)
 
     def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray:
-        """RGB uint8 (height, width, 3) as displayed. Transparency is ignored."""
+        """RGB uint8 (height, width, 3) as displayed, on memory of the frame's. Transparency is ignored."""
         assert isinstance(frame, VideoFrame)
         width, height = size_wh[::-1] if self.turns % 2 else size_wh
         kernel = "AREA" if frame.width > 1.5 * width else "BILINEAR"
-        rgb = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation=kernel)
-        return _displayed(rgb, self._matrix)
+        rgb = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=kernel, threads=1)
+        plane = rgb.planes[0]
+        view: np.ndarray = np.ndarray((height, width, 3), np.uint8, memoryview(plane), strides=(plane.line_size, 3, 1))
+        return _displayed(view, self._matrix)
 
 
 def _rate_is_wrong(fps: float, count: int | None, duration_s: float) -> bool:
@@ -290,7 +294,7 @@ def _displayed(rgb: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray
         return rgb
     if a == 0:
         rgb = rgb.transpose(1, 0, 2)
-    return np.ascontiguousarray(rgb[:: -1 if b + d < 0 else 1, :: -1 if a + c < 0 else 1])
+    return rgb[:: -1 if b + d < 0 else 1, :: -1 if a + c < 0 else 1]
 
 
 class _Deinterlacer:

@@ -117,16 +117,17 @@ class VideoReader:
         return _ahead(self._clips()) if self.prefetch else self._clips()
 
     def _clips(self) -> Iterator[Clip]:
-        pictures: list[np.ndarray] = []
+        shape = (self.chunk, self.size_wh[1], self.size_wh[0], 3)
         times: list[float] = []
+        frames = np.empty(shape, np.uint8)
         for t, frame in self._sampled():
-            pictures.append(self._source.picture(frame, self.size_wh))
+            frames[len(times)] = self._source.picture(frame, self.size_wh)
             times.append(t)
             if len(times) == self.chunk:
-                yield Clip(np.stack(pictures), np.array(times), self.path)
-                pictures, times = [], []
+                yield Clip(frames, np.array(times), self.path)
+                frames, times = np.empty(shape, np.uint8), []
         if times:
-            yield Clip(np.stack(pictures), np.array(times), self.path)
+            yield Clip(frames[: len(times)], np.array(times), self.path)
         if not self._times:
             reason = "" if self.start_s <= 0 else f"; it ends before {self.start_s:g} s (--start)"
             raise VideoError(f"{self.path}: no frame could be decoded{reason}")
