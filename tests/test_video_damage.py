@@ -10,6 +10,7 @@ import clips
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from tvad import container, video
 from tvad.video import VideoError, VideoReader, probe, sha256_of
@@ -249,6 +250,16 @@ def test_a_single_image_is_one_frame(tmp_path: Path, name: str) -> None:
     save(tmp_path, name, 5)
     numbers, times, warnings = read(tmp_path / name)
     assert numbers == [5] and times.tolist() == [0.0] and not warnings
+
+
+def test_animated_images(tmp_path: Path) -> None:
+    first, *others = [Image.fromarray(clips.picture(i)) for i in range(5)]
+    first.save(tmp_path / "a.png", save_all=True, append_images=others, duration=40)
+    first.save(tmp_path / "a.webp", save_all=True, append_images=others, duration=40, lossless=True)
+    numbers, times, _ = read(tmp_path / "a.png")
+    assert numbers == list(range(5)) and np.allclose(times, np.arange(5) / 25, atol=2e-3)
+    numbers, _, warnings = read(tmp_path / "a.webp")
+    assert numbers == [0] and "convert it" in warnings[0]
 
 
 @pytest.mark.parametrize("channels", ["grey", "alpha", "16 bit"])

@@ -169,7 +169,10 @@ def _open(path: str | Path) -> _Source:
         if path.stat().st_size == 0:
             raise VideoError(f"{path}: the file is empty (0 bytes)")
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            path.open("rb").close()
+            with path.open("rb") as file:
+                head = file.read(4096)
+            if b"acTL" in head and head.startswith(b"\x89PNG"):  # animated PNG, which FFmpeg plays
+                return Container(path)
             return _Images(path, [path])
     except PermissionError:
         raise VideoError(f"{path}: permission denied") from None
@@ -201,6 +204,7 @@ class _Images:
         self.files = files
         self._unreadable: list[str] = []
         self._resized: list[str] = []
+        self._animated = len(files) == 1 and files[0].suffix.lower() == ".webp" and _is_animated_webp(files[0])
         first = next((p for p in map(_read_image, files) if p is not None), None)
         if first is None:
             raise VideoError(f"{path}: not a readable image" if len(files) == 1 else f"{path}: no readable frame")
@@ -212,6 +216,8 @@ class _Images:
     def warnings(self) -> list[str]:
         several = len(self.files) > 1
         said = [f"a folder of frames has no clock; {FOLDER_FPS:g} frames/s are assumed"] if several else []
+        if self._animated:
+            said.append("animated WebP is not played, its first picture is used; convert it to mp4")
         if self._unreadable:
             said.append(f"{_counted(self._unreadable)} cannot be read and is left out")
         if self._resized:
@@ -232,6 +238,11 @@ class _Images:
     def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray:
         assert isinstance(frame, np.ndarray)
         return frame if frame.shape[1::-1] == size_wh else cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def _is_animated_webp(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"ANIM" in file.read(64)
 
 
 def _counted(names: list[str]) -> str:
