@@ -13,6 +13,8 @@ from tvad.parts import Levels, ScoredThing
 from tvad.words import WordGuide
 
 NOTHING = -12.0  # rarity (nats) where a part sees nothing at all
+RIM, FADE = 1.35, 0.5  # the painted ellipse ends at RIM and is full RIM - FADE inside, in half axes of the box
+SMALLEST_CELLS = 0.75  # half axis
 
 
 @dataclass
@@ -48,15 +50,13 @@ class Scan:
         return np.full((len(self.times_s), *self.shape), NOTHING, np.float16)
 
     def paint(self, cells: np.ndarray, box: np.ndarray, value: float) -> None:
-        """Raise the cells (h, w) that a box in source pixels covers to `value`, less where it covers them in part."""
+        """Raise the cells (h, w) under the ellipse in a box (source pixels) to `value`, fading out at its rim."""
         height, width = cells.shape
-        x0, x1 = box[[0, 2]] * width / self.size_wh[0]
-        y0, y1 = box[[1, 3]] * height / self.size_wh[1]
-        covered = np.outer(_cover(y0, y1, height), _cover(x0, x1, width))
-        np.maximum(cells, NOTHING + (value - NOTHING) * covered, out=cells, where=covered > 0, casting="unsafe")
-
-
-def _cover(low: float, high: float, count: int) -> np.ndarray:
-    """How much of each of `count` unit cells lies in [low, high], in [0, 1]."""
-    edges = np.arange(count)
-    return np.clip(np.minimum(edges + 1, high) - np.maximum(edges, low), 0, 1)
+        middle_x, middle_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        # A thing smaller than a cell still marks the cell it is in.
+        half_x = max((box[2] - box[0]) / 2 * width / self.size_wh[0], SMALLEST_CELLS)
+        half_y = max((box[3] - box[1]) / 2 * height / self.size_wh[1], SMALLEST_CELLS)
+        x = (np.arange(width) + 0.5 - middle_x * width / self.size_wh[0]) / half_x
+        y = (np.arange(height) + 0.5 - middle_y * height / self.size_wh[1]) / half_y
+        inside = np.clip((RIM - np.hypot(x[None, :], y[:, None])) / FADE, 0, 1)
+        np.maximum(cells, NOTHING + (value - NOTHING) * inside, out=cells, where=inside > 0, casting="unsafe")
