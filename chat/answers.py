@@ -39,9 +39,18 @@ class View:
 # --- nothing anomalous --------------------------------------------------------------------------------------------
 
 
+def _below(evidence: Evidence) -> str:
+    """That the threshold was not reached, with the highest score where it is known."""
+    threshold = f"the threshold {evidence.threshold:.2f}"
+    # A score just below the threshold may be rounded up to it, which would read as a contradiction.
+    if evidence.peak_score is None or f"{evidence.peak_score:.2f}" >= f"{evidence.threshold:.2f}":
+        return f"no score reached {threshold}"
+    return f"the highest score, {evidence.peak_score:.2f}, stays below {threshold}"
+
+
 def nothing_found(evidence: Evidence, question: Question, kind: str) -> str:
     """Every answer about a video without events starts from that."""
-    threshold = f"{evidence.threshold:.2f}"
+    below = _below(evidence)
     whole = f"nothing anomalous was found in {seconds(evidence.video.duration_s)} of video"
     if kind == WHEN and _asks_length(question):
         return _length(evidence)
@@ -49,12 +58,12 @@ def nothing_found(evidence: Evidence, question: Question, kind: str) -> str:
         return f'No: {whole}, so nothing labelled "{question.thing}"; normal things are not listed.'
     if kind in (WHETHER, WHAT):
         first = "Yes, as far as can be seen: " if question.asks_normal else "No: "
-        return f"{first}{whole}; no score reached the threshold {threshold}. {_confidence(evidence)}"
+        return f"{first}{whole}; {below}. {_confidence(evidence)}"
     if kind == COUNT:
         return "None: 0 anomalous events were found."
     if kind == WHY:
         return (
-            f"No score reached the threshold {threshold}{facts.alarm_rate(evidence)}. "
+            f"{capital(below)}{facts.alarm_rate(evidence)}. "
             f"The video was compared with {facts.compared_with(evidence)}.{_warned(evidence)}"
         )
     if kind == SURE:
@@ -62,7 +71,7 @@ def nothing_found(evidence: Evidence, question: Question, kind: str) -> str:
     lead = "No: " if question.yes_no and kind != UNKNOWN else ""
     about = {WHEN: "no time to give", WHERE: "no place to show", MOTION: "nothing to follow"}
     about[APPEARANCE] = "nothing to describe"
-    tail = f", so there is {about[kind]}." if kind in about else f"; no score reached the threshold {threshold}."
+    tail = f", so there is {about[kind]}." if kind in about else f"; {below}."
     return lead + (whole if lead else capital(whole)) + tail
 
 

@@ -126,7 +126,7 @@ class Detector:
             video=self._meta(reader, source_times),
             preset=self.preset.name,
             versions=versions(),
-            settings=self.settings.to_dict(),
+            settings=self.settings.to_dict() | {"anomaly": list(self.guide.classes) if self.guide else []},
             events=events,
             tracks=tracks,
             has_anomaly=bool(events),
@@ -134,6 +134,7 @@ class Detector:
             summary=summarise(events, tracks),
             calibration=calibration,
             threshold=round(score_at, 4),
+            peak_score=round(float(to_score(np.array(peak))), 4),
             warnings=self._warnings(reader),
         )
         return Analysis(evidence, curves)

@@ -102,7 +102,7 @@ class Evidence:
 
     `has_anomaly` is `bool(events)`. `confidence` in [0.5, 1] is the probability that `has_anomaly` is right, as far
     as the calibration can say. `calibration` is "scene" (measured on this camera's normal footage) or
-    "uncalibrated" (the clip's own frequent patterns).
+    "uncalibrated" (the clip's own frequent patterns). `peak_score` is the highest score of the video, event or not.
     """
 
     video: VideoMeta
@@ -116,6 +116,7 @@ class Evidence:
     summary: str
     calibration: str = "uncalibrated"
     threshold: float = 0.5
+    peak_score: float | None = None
     warnings: tuple[str, ...] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
 
