@@ -27,7 +27,7 @@ from tvad.evidence import Curves
 from tvad.settings import MAX_SIDE_PX, PARTS, Settings
 from tvad.video import VideoReader
 
-REGION_AT = {"scene": 0.3, "uncalibrated": 0.27}  # scores at which regions are cut; chosen on clips 01-06
+REGION_AT = 0.25  # score at which regions are cut; chosen on clips 01-06
 MODES: dict[str, tuple[bool, tuple[str, ...]]] = {
     "memory, calibrated": (True, ("memory",)),
     "words, calibrated": (True, ("words",)),
@@ -53,7 +53,7 @@ class Result:
     def add(self, clip: GroundTruthClip, curves: Curves, raw: np.ndarray | None) -> None:
         masks = np.concatenate(list(clip.masks()))
         size_hw = masks.shape[1:]
-        self.labels.append(masks.any((1, 2)))
+        self.labels.append(np.asarray(masks.any((1, 2))))
         self.scores.append(curves.scores)
         if raw is not None:
             self.raw.append(np.interp(curves.times_s, curves.heat_times_s, raw))
@@ -97,7 +97,7 @@ def track_score(track: RegionTrack) -> float:
 def evaluate(clips: Sequence[GroundTruthClip], settings: Settings) -> Result:
     """All clips in one mode."""
     detector = Detector.from_settings(settings)
-    result = Result(REGION_AT["scene" if settings.scene else "uncalibrated"])
+    result = Result(REGION_AT)
     for clip in clips:
         raw = None
         if settings.parts == ("memory",):

@@ -95,9 +95,10 @@ class Detector:
         if "memory" in self.settings.parts:
             alarm = self.scene.frame_alarm if self.scene else self.preset.alarms["memory"]
             parts["memory"] = alarm.rarity(smooth(np.concatenate(scan.frame), sigma_frames(times)))
-        heat = scan.memory_heat()
-        if self.guide and self.guide.classes:
-            parts["words"], heat = self._words(scan, times, heat)
+        wanted = self.words_alarm if self.guide and self.guide.classes else None
+        if wanted:
+            parts["words"] = scan.words_curve(wanted)
+        heat = scan.heat_scores(wanted, bool(self.scene))
         if len(parts) == 2:
             rarity = fuse(parts["memory"], parts["words"], bool(self.scene))
         else:
@@ -105,7 +106,6 @@ class Detector:
         score_at = threshold(self.settings.false_alarms_per_hour)
         rarity_at = float(to_rarity(np.array(score_at)))
         spans = find_events(rarity, times, rarity_at)
-        heat = to_score(heat).astype(np.float16)
         events, tracks = self._describe(reader, scan, times, heat, spans, parts, rarity)
         source_times = reader.source_times_s
 
@@ -138,21 +138,6 @@ class Detector:
             warnings=self._warnings(reader),
         )
         return Analysis(evidence, curves)
-
-    def _words(self, scan: Scan, times: np.ndarray, heat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The words' rarity curve (T,), and the heat with the things' boxes fused in."""
-        curve = np.full(len(times), NOTHING, np.float32)
-        painted = np.full_like(heat, NOTHING)
-        for thing in scan.things:
-            rarity = np.maximum(self.words_alarm.rarity(thing.level), NOTHING)
-            first, last = np.searchsorted(times, thing.times_s[[0, -1]] - 1e-6)
-            for i in range(first, min(last + 1, len(times))):
-                value = float(np.interp(times[i], thing.times_s, rarity))
-                curve[i] = max(curve[i], value)
-                if value > NOTHING:
-                    box = [np.interp(times[i], thing.times_s, thing.boxes[:, k]) for k in range(4)]
-                    scan.paint(painted[i], np.array(box), value)
-        return curve, fuse(heat, painted, bool(self.scene)) if "memory" in self.settings.parts else painted
 
     def _describe(
         self,
@@ -187,7 +172,7 @@ class Detector:
             highest = {name: float(x[rows].max()) for name, x in parts.items()}
             limit = float(to_rarity(np.array(score_at)))
             raised = tuple(n for n, x in highest.items() if x >= limit) or (max(highest, key=lambda n: highest[n]),)
-            word = next((words[i] for i in ids if i in words), None)
+            word = words.get(ids[0]) if ids else None  # of the hottest track
             events.append(
                 Event(
                     id=len(events) + 1,

@@ -10,8 +10,10 @@ Next: chat/session.py
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -124,6 +126,10 @@ class Evidence:
         if self.has_anomaly != bool(self.events):
             raise EvidenceError(f"has_anomaly is {self.has_anomaly} but there are {len(self.events)} events")
         ids = {t.id for t in self.tracks}
+        if len(ids) < len(self.tracks):
+            raise EvidenceError(f"tracks share an id: {sorted(t.id for t in self.tracks)}")
+        if empty := [t.id for t in self.tracks if not t.boxes]:
+            raise EvidenceError(f"tracks {empty} have no boxes")
         for event in self.events:
             if not event.start_s <= event.peak_s <= event.end_s:
                 raise EvidenceError(
@@ -146,8 +152,8 @@ class Evidence:
     def from_json(cls, text: str) -> "Evidence":
         """Read what `to_json` wrote. Raises EvidenceError with the reason in one line."""
         try:
-            raw = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+            raw = json.loads(text, parse_constant=_no_number)
+        except (ValueError, RecursionError) as error:
             raise EvidenceError(f"not JSON: {error}") from None
         if not isinstance(raw, dict) or "schema_version" not in raw:
             raise EvidenceError("not an evidence file: it has no schema_version")
@@ -158,7 +164,9 @@ class Evidence:
             )
         try:
             return _from_dict(raw)
-        except (KeyError, TypeError, AttributeError) as error:
+        except EvidenceError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise EvidenceError(f"evidence file has a missing or malformed field: {error}") from None
 
     def save(self, path: str | Path) -> None:
@@ -205,7 +213,7 @@ class Curves:
             "times_s": self.times_s.astype(np.float64),
             "scores": self.scores.astype(np.float32),
             "heat_times_s": self.heat_times_s.astype(np.float64),
-            "heat": self.heat.astype(np.float16),
+            "heat": self.heat.astype(np.float16, copy=False),
             "class_names": np.array(self.class_names, dtype=np.str_),
         }
         if self.class_probs is not None:
@@ -226,7 +234,7 @@ class Curves:
                     z["class_probs"] if "class_probs" in z.files else None,
                     {name[5:]: z[name] for name in z.files if name.startswith("part_")},
                 )
-        except (KeyError, ValueError, OSError, EOFError) as error:
+        except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             if isinstance(error, FileNotFoundError | EvidenceError):
                 raise
             raise EvidenceError(f"{path}: not a readable scores.npz ({error})") from None
@@ -254,6 +262,21 @@ def write_atomic(path: str | Path, write: Callable[[IO[bytes]], Any]) -> None:
         raise
 
 
+_PLAIN: dict[Any, Any] = {float: int | float, int: int, str: str, bool: bool}
+
+
+def _plain(kind: type, raw: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass as they are; TypeError for a number, text or flag of another type."""
+    for f in fields(kind):
+        if f.type in _PLAIN and f.name in raw and not isinstance(raw[f.name], _PLAIN[f.type]):
+            raise TypeError(f"{kind.__name__}.{f.name} is a {type(raw[f.name]).__name__}")
+    return raw
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is not a number")
+
+
 def _from_dict(raw: dict[str, Any]) -> Evidence:
     def box(b: dict[str, Any]) -> TrackBox:
         x0, y0, x1, y1 = (float(v) for v in b["xyxy"])
@@ -262,21 +285,22 @@ def _from_dict(raw: dict[str, Any]) -> Evidence:
     tracks = tuple(
         Track(
             **{
-                **t,
+                **_plain(Track, t),
                 "boxes": tuple(box(b) for b in t["boxes"]),
                 "trajectory": tuple(t["trajectory"]),
-                "motion": Motion(**t["motion"]),
+                "motion": Motion(**_plain(Motion, t["motion"])),
             }
         )
         for t in raw["tracks"]
     )
     events = tuple(
-        Event(**{**e, "tracks": tuple(e["tracks"]), "raised_by": tuple(e.get("raised_by", ()))}) for e in raw["events"]
+        Event(**{**_plain(Event, e), "tracks": tuple(e["tracks"]), "raised_by": tuple(e.get("raised_by", ()))})
+        for e in raw["events"]
     )
     return Evidence(
         **{
-            **raw,
-            "video": VideoMeta(**raw["video"]),
+            **_plain(Evidence, raw),
+            "video": VideoMeta(**_plain(VideoMeta, raw["video"])),
             "tracks": tracks,
             "events": events,
             "warnings": tuple(raw.get("warnings", ())),

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from heatmap.levels import AlarmLevel
+from heatmap.fuse import fuse
+from heatmap.levels import AlarmLevel, to_score
 from tvad.findings import SeenThing
 from tvad.parts import Levels, ScoredThing
 from tvad.words import WordGuide
 
 NOTHING = -12.0  # rarity (nats) where a part sees nothing at all
 RIM, FADE = 1.35, 0.5  # the painted ellipse ends at RIM and is full RIM - FADE inside, in half axes of the box
+PIECE = 256  # frames
 SMALLEST_CELLS = 0.75  # half axis
 
 
@@ -43,11 +45,50 @@ class Scan:
     def add_things(self, scored: list[ScoredThing]) -> None:
         self.things += [SeenThing.of(t, self.guide, self.size_wh[0] / self.analysed_wh[0]) for t in scored]
 
-    def memory_heat(self) -> np.ndarray:
-        """Rarity maps (T, h, w), NOTHING everywhere when the memory was not asked."""
-        if self.heat:
-            return np.concatenate(self.heat)
-        return np.full((len(self.times_s), *self.shape), NOTHING, np.float16)
+    def words_curve(self, alarm: AlarmLevel) -> np.ndarray:
+        """Rarity of the most wanted thing in each frame, (T,); NOTHING where there is none."""
+        times = np.array(self.times_s)
+        curve = np.full(len(times), NOTHING, np.float32)
+        for thing in self.things:
+            rows = slice(*np.searchsorted(times, [thing.times_s[0] - 1e-6, thing.times_s[-1] + 1e-6]))
+            np.maximum(curve[rows], _rarity(thing, alarm, times[rows]), out=curve[rows])
+        return curve
+
+    def heat_scores(self, alarm: AlarmLevel | None, scene: bool) -> np.ndarray:
+        """Heat (T, h, w) float16 in [0, 1] of the memory and, with an alarm level, of the words.
+
+        Takes the memory's maps out of `heat` piece by piece, so that no second copy of them ever exists.
+        """
+        out = np.empty((len(self.times_s), *self.shape), np.float16)
+        remembers = bool(self.heat)
+        start = 0
+        while start < len(out):
+            if remembers:
+                cells = self.heat.pop(0)
+            else:
+                cells = np.full((min(PIECE, len(out) - start), *self.shape), NOTHING, np.float16)
+            rows = slice(start, start + len(cells))
+            rarity = cells.astype(np.float32)
+            if alarm is not None:
+                painted = self._painted(alarm, np.array(self.times_s[rows]))
+                rarity = fuse(rarity, painted, scene) if remembers else painted
+            out[rows] = to_score(rarity)
+            start += len(cells)
+        return out
+
+    def _painted(self, alarm: AlarmLevel, times: np.ndarray) -> np.ndarray:
+        """Rarity maps of the words alone at some frames, (t, h, w) float32."""
+        cells = np.full((len(times), *self.shape), NOTHING, np.float32)
+        for thing in self.things:
+            if thing.times_s[0] > times[-1] + 1e-6 or thing.times_s[-1] < times[0] - 1e-6:
+                continue
+            first, last = np.searchsorted(times, [thing.times_s[0] - 1e-6, thing.times_s[-1] + 1e-6])
+            rarity = _rarity(thing, alarm, times[first:last])
+            boxes = [np.interp(times[first:last], thing.times_s, thing.boxes[:, k]) for k in range(4)]
+            for i, value, box in zip(range(first, last), rarity.tolist(), np.stack(boxes, 1), strict=True):
+                if value > NOTHING:
+                    self.paint(cells[i], box, value)
+        return cells
 
     def paint(self, cells: np.ndarray, box: np.ndarray, value: float) -> None:
         """Raise the cells (h, w) under the ellipse in a box (source pixels) to `value`, fading out at its rim."""
@@ -60,3 +101,9 @@ class Scan:
         y = (np.arange(height) + 0.5 - middle_y * height / self.size_wh[1]) / half_y
         inside = np.clip((RIM - np.hypot(x[None, :], y[:, None])) / FADE, 0, 1)
         np.maximum(cells, NOTHING + (value - NOTHING) * inside, out=cells, where=inside > 0, casting="unsafe")
+
+
+def _rarity(thing: SeenThing, alarm: AlarmLevel, times: np.ndarray) -> np.ndarray:
+    """The words' rarity of a thing at some times of its life, at least NOTHING."""
+    out: np.ndarray = np.interp(times, thing.times_s, np.maximum(alarm.rarity(thing.level), NOTHING))
+    return out
