@@ -45,4 +45,5 @@ class Settings:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Every field as JSON has it: lists, not tuples."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
