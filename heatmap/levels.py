@@ -33,7 +33,8 @@ class AlarmLevel:
     hours: float
 
     def __post_init__(self) -> None:
-        if not (self.scale > 0 and self.rate_per_hour > 0 and np.isfinite([self.start, self.scale]).all()):
+        values = [self.start, self.scale, self.rate_per_hour, self.hours]
+        if not (self.scale > 0 and self.rate_per_hour > 0 and np.isfinite(values).all()):
             raise ValueError(f"alarm level needs a positive scale and rate, got {self}")
 
     @classmethod

@@ -87,8 +87,8 @@ class Scene:
         data = path.read_bytes()
         try:
             tensors = load_tensors(data)
-            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
-        except (SafetensorError, ValueError, RecursionError) as error:
+            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__") or {}
+        except (SafetensorError, KeyError, ValueError, RecursionError) as error:
             raise SceneError(f"{path}: not a scene file ({error}). Make one with `tvad calibrate`") from None
         if header.get("kind") != "tvad-scene" or header.get("version") != str(SCENE_VERSION):
             raise SceneError(
@@ -97,12 +97,22 @@ class Scene:
             )
         try:
             frame_alarm, heat_alarm = (AlarmLevel(**json.loads(header[k])) for k in ("frame_alarm", "heat_alarm"))
-            about = dict(json.loads(header["about"]))
+            about = _about(json.loads(header["about"]))
             looks = _looks(tensors, float(header["looks_s"]))
             memory = _memory(tensors)
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise SceneError(f"{path}: damaged scene file ({error}). Make it again with `tvad calibrate`") from None
         return cls(memory, frame_alarm, heat_alarm, looks, about)
+
+
+def _about(about: Any) -> dict[str, Any]:
+    """Checks where the scene comes from."""
+    if not isinstance(about, dict) or not isinstance(about["preset"], str):
+        raise ValueError("it does not say where it comes from")
+    for name in ("clips", "seconds", "frames", "fps", "aspect"):
+        if not 0 < about[name] < np.inf:
+            raise ValueError(f"{name} is {about[name]!r}")
+    return about
 
 
 def _looks(t: dict[str, np.ndarray], seconds: float) -> Looks:
@@ -110,7 +120,7 @@ def _looks(t: dict[str, np.ndarray], seconds: float) -> Looks:
     logits, thing, times_s = (t.pop(f"looks.{k}") for k in ("logits", "thing", "times_s"))
     if logits.shape != (len(thing), N_CLASSES) or thing.shape != times_s.shape or logits.dtype != np.float16:
         raise ValueError(f"looks have shapes {logits.shape}, {thing.shape}, {times_s.shape}")
-    if not all(np.isfinite(v).all() for v in (logits, thing, times_s)) or not seconds >= 0:
+    if not all(np.isfinite(v).all() for v in (logits, thing, times_s)) or not 0 <= seconds < np.inf:
         raise ValueError("looks are not finite")
     return Looks(logits, thing.astype(int), times_s.astype(np.float64), seconds)
 
