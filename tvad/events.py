@@ -58,7 +58,7 @@ def follow(
         cut[rows] = threshold if highest > threshold else REGION_SHARE * highest
     tracker = Tracker(size_wh, max_gap_s=MAX_GAP_S)
     for i, t in enumerate(times_s):
-        hot = np.isfinite(cut[i]) and float(heat[i].max()) >= cut[i]
+        hot = 0 < cut[i] <= float(heat[i].max())
         tracker.step(extract_regions(heat[i], float(t), size_wh, float(cut[i])) if hot else [], float(t))
     seen = tracker.times_s
     return [smooth(track, seen) for track in tracker.tracks(min_length=1)]
@@ -69,8 +69,9 @@ def share_out(tracks: Sequence[RegionTrack], times_s: np.ndarray, spans: Sequenc
     out = []
     for span in spans:
         start_s, end_s = times_s[span.start], times_s[span.end]
-        heats = [(sum(r.score for r in t.present() if start_s <= r.t_s <= end_s), t) for t in tracks]
-        inside = sorted(((h, t) for h, t in heats if h > 0), key=lambda item: (-item[0], item[1].id))
-        long = [t for _, t in inside if t.present()[-1].t_s - t.present()[0].t_s >= MIN_TRACK_S]
-        out.append(long[:TRACKS_PER_EVENT] or [t for _, t in inside[:1]])
+        seen = {t.id: [r for r in t.present() if start_s <= r.t_s <= end_s] for t in tracks}
+        inside = [t for t in tracks if any(r.score > 0 for r in seen[t.id])]
+        inside.sort(key=lambda t: (-sum(r.score for r in seen[t.id]), t.id))
+        long = [t for t in inside if seen[t.id][-1].t_s - seen[t.id][0].t_s >= MIN_TRACK_S]
+        out.append(long[:TRACKS_PER_EVENT] or inside[:1])
     return out
