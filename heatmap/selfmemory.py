@@ -16,7 +16,7 @@ from heatmap.memory import Patches
 
 GAP_S = 2.0
 RARE = 0.02
-BANK = 3000
+BANK = 1500
 APPEARANCE_WEIGHT = 0.5
 MIN_BANK = 50
 SLOWEST = 0.01  # frame heights per second; floor of the median speed
@@ -40,7 +40,11 @@ class SelfMemory:
         """Patches of a stretch whose frames, as `patches.cell` counts them, are at `times_s` (T,)."""
         if not len(patches):
             return
-        key = np.concatenate([self._key, self._rng.random(len(patches))])
+        chosen = self._rng.random(len(patches))
+        last = np.sort(self._key)[-1] if len(self._key) == BANK else 1.0
+        rows = np.flatnonzero(chosen < last)  # the others cannot get in
+        patches, chosen = patches.pick(rows), chosen[rows]
+        key = np.concatenate([self._key, chosen])
         at = np.concatenate([self._times_s, times_s[patches.cell[:, 0]]])
         every = Patches.join([self._bank, patches]) if self._bank is not None else patches
         keep = np.sort(np.argsort(key)[:BANK])

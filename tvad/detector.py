@@ -68,7 +68,7 @@ class Detector:
         self, reader: VideoReader, progress: Callable[[Progress], None] | None, heat_alarm: AlarmLevel | None = None
     ) -> Scan:
         """One pass over the frames: levels of the memory, scored things. `heat_alarm` replaces the detector's own."""
-        watcher = Watcher(shared_classifier())
+        watcher = Watcher(shared_classifier(1))
         memory = MemoryPart(self.scene.memory if self.scene else None) if "memory" in self.settings.parts else None
         words = WordsPart(self.guide, habit_of(self.scene.looks) if self.scene else None)
         own_alarm = self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]

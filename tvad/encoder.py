@@ -212,7 +212,8 @@ class EncoderStream:
         after = i + int(np.argmin(np.abs(t[i:] - (t[i] + LOOK_S))))
         change = cv2.absdiff(self.grey[before], self.grey[after])
         # Half the pixels of a fixed camera's picture are still: their change is its noise.
-        limit = max(CHANGED * 255, 5 * float(np.median(change)))
+        middle = int(np.searchsorted(np.cumsum(np.bincount(change.ravel())), change.size / 2))
+        limit = max(CHANGED * 255, 5 * middle)
         return _pooled((change > limit).astype(np.float32))
 
     def _take(self, end: int) -> Features:
