@@ -18,9 +18,9 @@ from heatmap.levels import (
 HOURS = 0.5
 
 
-def fits(draw: str) -> list[AlarmLevel]:
-    """Levels fitted to half an hour of blocks each, a hundred times."""
-    blocks = int(HOURS * BLOCKS_PER_HOUR)
+def fits(draw: str, hours: float = HOURS) -> list[AlarmLevel]:
+    """Levels fitted to this much footage each, a hundred times."""
+    blocks = int(hours * BLOCKS_PER_HOUR)
     return [
         AlarmLevel.of_peaks(getattr(np.random.default_rng(seed), f"standard_{draw}")(blocks)) for seed in range(100)
     ]
@@ -30,7 +30,7 @@ def fits(draw: str) -> list[AlarmLevel]:
 def test_promised_rate_holds_for_exponential_peaks(promised: float) -> None:
     at = np.array([level.level_at(promised) for level in fits("exponential")])
     rate = BLOCKS_PER_HOUR * np.exp(-at)  # the true rate at those levels
-    assert 0.3 * promised < np.median(rate) < 1.1 * promised
+    assert 0.3 * promised < np.median(rate) < 0.9 * promised  # errs to the quiet side
     assert (rate < 3 * promised).mean() > 0.9
 
 
@@ -65,10 +65,9 @@ def test_rarity_keeps_the_shape_and_the_order() -> None:
     assert (np.diff(rarity.ravel()) > 0).all()
 
 
-def test_fewer_peaks_make_a_more_careful_level() -> None:
-    peaks = np.quantile(np.random.default_rng(2).exponential(size=10_000), np.linspace(0.001, 0.999, 20))
-    few, many = AlarmLevel.of_peaks(peaks), AlarmLevel.of_peaks(np.repeat(peaks, 50))
-    assert few.level_at(1.0) > many.level_at(1.0)
+def test_less_footage_makes_a_more_careful_level() -> None:
+    little, much = (np.median([x.level_at(1.0) for x in fits("exponential", hours)]) for hours in (0.02, 0.5))
+    assert little > much + 0.5
 
 
 def test_unit_of_the_level_does_not_matter() -> None:

@@ -189,6 +189,13 @@ def test_flat_and_empty_and_single_tensors_are_refused(tmp_path: Path, whole: by
         assert "damaged scene file" in refused(tmp_path, save(load(whole) | {name: value}, header_of(whole)))
 
 
+@pytest.mark.parametrize("name", ["appearance.bank", "motion.bank"])
+def test_bank_without_patches_is_refused(tmp_path: Path, whole: bytes, name: str) -> None:
+    tensors = load(whole)
+    tensors[name] = np.ascontiguousarray(tensors[name][:, :0])
+    assert "damaged scene file" in refused(tmp_path, save(tensors, header_of(whole)))
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_missing_tensors_are_named(tmp_path: Path, whole: bytes, name: str) -> None:
     tensors = load(whole)
