@@ -220,7 +220,7 @@ def calibrate(
         from tvad.calibrate import calibrate as learn
 
         with cli_show.Meter("calibrating", quiet) as meter:
-            report = learn(videos, out, settings, meter)
+            report = checked(lambda: learn(videos, out, settings, meter))
         if as_json:
             cli_show.print_json(report)
         else:

@@ -16,18 +16,21 @@ from tvad import cli_show
 from tvad.weights import MissingWeights
 
 T = TypeVar("T")
-FAILED, UNREADABLE, NO_WEIGHTS = 1, 3, 4
+FAILED, WRONG_USAGE, UNREADABLE, NO_WEIGHTS = 1, 2, 3, 4
 
 
 @contextmanager
 def named_failures() -> Iterator[None]:
     """Turn what a person can mend into one line and an exit code; a bug passes through to `report_bug`."""
+    from tvad.scene import SceneError
     from tvad.video import VideoError
 
     try:
         yield
     except VideoError as error:
         stop(UNREADABLE, str(error))
+    except SceneError as error:
+        stop(WRONG_USAGE, str(error))
     except MissingWeights as error:
         stop(NO_WEIGHTS, str(error))
     except BrokenPipeError:

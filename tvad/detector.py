@@ -26,7 +26,7 @@ from tvad.presets import get_preset
 from tvad.presets.base import Preset
 from tvad.progress import Progress
 from tvad.scan import NOTHING, Scan
-from tvad.scene import Scene
+from tvad.scene import Scene, SceneError
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.video import VideoReader, sha256_of
 from tvad.watcher import Watcher, encoded_and_watched
@@ -52,6 +52,11 @@ class Detector:
         """Load the scene and match the words. SceneError, OSError or ValueError for a bad scene, preset or word."""
         preset = get_preset(settings.preset)
         scene = Scene.load(settings.scene) if settings.scene else None
+        if scene and scene.about["preset"] != preset.name:
+            raise SceneError(
+                f"{settings.scene}: made with preset {scene.about['preset']!r}, asked for is {preset.name!r}; "
+                "make it again with `tvad calibrate --preset`"
+            )
         anomaly = preset.anomaly if settings.anomaly is None else settings.anomaly
         normal = preset.normal if settings.normal is None else settings.normal
         guide = WordGuide.of(anomaly, normal) if "words" in settings.parts and anomaly else None
