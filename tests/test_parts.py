@@ -68,7 +68,7 @@ def _run(part: MemoryPart, features: Features, size: int) -> Levels:
 def memory() -> SceneMemory:
     stretches = []
     for seed in range(1, 5):
-        f = _features(160, seed)
+        f = _features(60, seed)
         stretches.append(Patches.of(f.patch, f.motion, f.moving))
     return SceneMemory.fit(stretches, [0, 1, 2, 3])[0]
 
