@@ -10,13 +10,17 @@ A clip cannot know what the camera usually sees: a thing that stays all through 
 Arrays in, arrays out.  Next: heatmap/levels.py
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from heatmap.memory import Patches
 
 GAP_S = 2.0
 RARE = 0.02
-BANK = 1500
+BANK = 768
 APPEARANCE_WEIGHT = 0.5
 MIN_BANK = 50
 SLOWEST = 0.01  # frame heights per second; floor of the median speed
@@ -57,20 +61,29 @@ class SelfMemory:
         if self._bank is None or not len(patches):
             return appearance, motion
         frames, first = np.unique(patches.cell[:, 0], return_index=True)
-        for frame, rows in zip(frames, np.split(np.arange(len(patches)), first[1:]), strict=True):
-            other = np.abs(self._times_s - times_s[frame]) >= GAP_S
+
+        def compare(rows: np.ndarray, t_s: float) -> None:
+            """All patches of one frame."""
+            assert self._bank is not None
+            other = np.abs(self._times_s - t_s) >= GAP_S
             if other.sum() < MIN_BANK:
-                continue
+                return
             rank = int(RARE * other.sum())
             velocity = self._bank.motion[other] / self._speed
             motion[rows] = _ranked(patches.motion[rows] / self._speed, velocity, rank)
             looks = _ranked(patches.appearance[rows], self._bank.appearance[other], rank)
             appearance[rows] = APPEARANCE_WEIGHT * looks
+
+        # Frames side by side: sorting takes as long as multiplying, and only the latter has threads of its own.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(compare, np.split(np.arange(len(patches)), first[1:]), times_s[frames].tolist()))
         return appearance, motion
 
 
 def _ranked(x: np.ndarray, bank: np.ndarray, rank: int) -> np.ndarray:
     """Distance to the rank-th nearest bank entry, (n,)."""
-    square = (bank * bank).sum(1) - 2 * (x @ bank.T)
-    nearest = np.partition(square, rank, axis=1)[:, rank] + (x * x).sum(1)
-    return np.sqrt(np.maximum(nearest, 0))
+    # |x - p|^2 = |x|^2 - 2 x p + |p|^2: |p|^2 rides along in the product, which saves a pass over it.
+    points = np.column_stack([-2 * bank, (bank * bank).sum(1)])
+    square = np.column_stack([x, np.ones(len(x), x.dtype)]) @ points.T
+    square.partition(rank, axis=1)
+    return np.sqrt(np.maximum(square[:, rank] + (x * x).sum(1), 0))

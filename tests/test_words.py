@@ -1,5 +1,7 @@
 """Words: phrases to classes of the classifier, habits taken out, phrases kept in the cache."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -106,15 +108,15 @@ def test_classes_of_a_word_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 # From looks to scores
 
 
-def test_the_score_is_the_log_probability_of_the_words(bicycle: WordGuide) -> None:
+def test_the_score_is_the_log_odds_of_the_words(bicycle: WordGuide) -> None:
     logits = np.random.default_rng(0).normal(0, 3, (4, N_CLASSES)).astype(np.float32)
-    expected = np.log(softmax(logits)[:, sorted(BICYCLES)].sum(1))
-    assert np.allclose(bicycle.score(logits), expected)
+    chance = softmax(logits)[:, sorted(BICYCLES)].sum(1)
+    assert np.allclose(bicycle.score(logits), np.log(chance / (1 - chance)))
     assert np.allclose(softmax(logits).sum(1), 1)
 
 
 def test_huge_logits_do_not_overflow(bicycle: WordGuide) -> None:
-    assert bicycle.score(_logits([671, 0], 5000.0)) == pytest.approx([0.0, -5000.0 + np.log(3)])
+    assert bicycle.score(_logits([671, 0], 5000.0)) == pytest.approx([5000.0 - np.log(997), -5000.0 + np.log(3)])
 
 
 def test_without_words_nothing_is_probable() -> None:
@@ -251,3 +253,16 @@ def test_a_damaged_cache_is_computed_again(own_cache: Path, damage: object) -> N
 def test_a_cache_that_cannot_be_written_costs_time_only(own_cache: Path) -> None:
     own_cache.write_text("a file where the folder should be")
     assert embed(["bicycle"]).shape == (1, minilm.WIDTH)
+
+
+def test_class_names_are_those_that_timm_gives() -> None:
+    from timm.data import ImageNetInfo
+
+    info = ImageNetInfo("imagenet-1k")
+    assert len(class_names()) == N_CLASSES
+    assert [", ".join(names) for names in class_names()] == [info.index_to_description(i) for i in range(N_CLASSES)]
+
+
+def test_class_names_load_no_torch() -> None:
+    code = "import sys, tvad.classifier; tvad.classifier.class_names(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0

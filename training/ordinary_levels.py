@@ -3,7 +3,8 @@
     python -m training.ordinary_levels CLIP...
 
 Every clip is analysed without a scene. Two-second blocks of all of them together give the alarm levels, so a camera
-with more footage counts for more. Give clips that may be used for shipped constants, and nothing that is tested on.
+with more footage counts for more. Give clips that may be used for shipped constants. Below each level stands every
+clip's highest score by a level made without that clip.
 """
 
 import argparse
@@ -11,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from heatmap.levels import AlarmLevel, block_peaks
+from heatmap.levels import AlarmLevel, block_peaks, to_score
 from heatmap.memory import smooth
 from tvad.detector import Detector
 from tvad.parts import sigma_frames
 from tvad.scan import NOTHING
-from tvad.settings import Settings
+from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.video import VideoReader
 
 RAW = AlarmLevel(0.0, 1.0, 1.0, 1.0)  # rarity = level
@@ -24,7 +25,7 @@ RAW = AlarmLevel(0.0, 1.0, 1.0, 1.0)  # rarity = level
 
 def peaks(detector: Detector, path: Path) -> dict[str, np.ndarray]:
     """Highest level of each part in each block of one clip."""
-    reader = VideoReader(path, detector.settings.fps, max_side=640)
+    reader = VideoReader(path, detector.settings.fps, max_side=MAX_SIDE_PX)
     scan = detector.scan(reader, None, RAW)
     times = np.array(scan.times_s)
     heat = np.concatenate(scan.heat)
@@ -44,7 +45,8 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     detector = Detector.from_settings(Settings())
     found: dict[str, list[np.ndarray]] = {}
-    for path in parser.parse_args().clips:
+    clips = parser.parse_args().clips
+    for path in clips:
         own = peaks(detector, path)
         print(f"{path.name:30s}", {k: np.round(np.quantile(v, [0.5, 0.9, 1]), 2).tolist() for k, v in own.items()})
         for name, values in own.items():
@@ -52,6 +54,9 @@ def main() -> None:
     for name, blocks in found.items():
         alarm = AlarmLevel.of_peaks(np.concatenate(blocks))
         print(f"{name}: {alarm}  level at once an hour: {alarm.level_at(1.0):.3f}")
+        for left_out, (path, highest) in enumerate(zip(clips, [b.max() for b in blocks], strict=True)):
+            others = AlarmLevel.of_peaks(np.concatenate([b for i, b in enumerate(blocks) if i != left_out]))
+            print(f"  {path.name:30s} by the others' level: {float(to_score(others.rarity(highest))):.3f}")
 
 
 if __name__ == "__main__":

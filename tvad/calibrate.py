@@ -123,7 +123,7 @@ def _read(
         raise ValueError(f"the clips have different shapes (width / height {sorted(shapes)}): are they of one camera?")
     total_s = sum(i.duration_s for i in infos)
     every = max(1, round(total_s / STRETCH_S / STRETCHES))  # of a long calibration, every so manieth stretch
-    encoder, classifier = Encoder(threads=1), shared_classifier(1)
+    encoder, classifier = Encoder(), shared_classifier(1)
     stretches: list[_Stretch] = []
     frames, done_s, rates = 0, 0.0, []
     for clip, (path, info) in enumerate(zip(paths, infos, strict=True)):

@@ -1,19 +1,21 @@
 """The packaged classifier: EfficientNet-Lite0 with its ImageNet head on crops, run by OpenVINO.
 
 It knows the 1000 ImageNet classes (Russakovsky et al. 2015), no others: people are not among them, though what they
-wear and carry is. Class names and definitions come with timm.
+wear and carry is. Class names come with timm.
 
 Next: tvad/words.py
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from tvad.converted import converted, multiplies_bf16
+from tvad.converted import BESIDE_OTHERS, converted, multiplies_bf16
 from tvad.encoder import backbone
 from tvad.presets.mini import EFFICIENTNET_LITE0
 
@@ -32,7 +34,7 @@ class Classifier:
         core = openvino.Core()
         if precision is None:
             precision = "bf16" if multiplies_bf16() else "f32"
-        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision} | BESIDE_OTHERS
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
         self.precision = precision
@@ -61,19 +63,11 @@ def shared_classifier(threads: int | None = None) -> Classifier:
 @lru_cache(maxsize=1)
 def class_names() -> tuple[tuple[str, ...], ...]:
     """Names of each of the 1000 classes, most usual first: class_names()[468] is ("cab", "hack", "taxi", "taxicab")."""
-    from timm.data import ImageNetInfo
-
-    info = ImageNetInfo("imagenet-1k")
-    return tuple(tuple(info.index_to_description(i).split(", ")) for i in range(N_CLASSES))
-
-
-@lru_cache(maxsize=1)
-def class_definitions() -> tuple[str, ...]:
-    """WordNet's definition of each class."""
-    from timm.data import ImageNetInfo
-
-    info = ImageNetInfo("imagenet-1k")
-    return tuple(info.index_to_description(i, detailed=True).split(": ", 1)[-1] for i in range(N_CLASSES))
+    package = find_spec("timm")  # its files alone: importing it takes torch along, seconds for a thousand words
+    assert package is not None and package.origin is not None
+    folder = Path(package.origin).parent / "data" / "_info"
+    lemmas = dict(line.split("\t") for line in (folder / "imagenet_synset_to_lemma.txt").read_text().splitlines())
+    return tuple(tuple(lemmas[s].split(", ")) for s in (folder / "imagenet_synsets.txt").read_text().split())
 
 
 def _fit(crop: np.ndarray) -> np.ndarray:

@@ -12,6 +12,9 @@ from typing import Any
 from tvad.cache import cache_dir
 from tvad.weights import Weight
 
+# Networks here run beside each other and beside optical flow. Pinned threads of two networks would share one core.
+BESIDE_OTHERS = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
+
 
 def converted(name: str, weight: Weight, build: Callable[[], Any]) -> Any:
     """The graph that `build` makes from `weight`: read from the cache, or built and kept there.

@@ -79,7 +79,7 @@ class Detector:
         own_alarm = self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]
         scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
-        for features in encoded_and_watched(reader, Encoder(threads=1).stream(), watcher):
+        for features in encoded_and_watched(reader, Encoder().stream(), watcher):
             now = float(features.times_s[-1])
             scan.shape = features.moving.shape[1:]
             scan.add_times(features.times_s)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from tvad.converted import converted, multiplies_bf16
+from tvad.converted import BESIDE_OTHERS, converted, multiplies_bf16
 from tvad.presets.mini import EFFICIENTNET_LITE0
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STRIDE = 8  # grid step of the patch features in encoder pixels
 INPUT_AREA = 256 * 384  # encoder pixels per frame; the aspect ratio follows the video
-FLOW_CELL = 8  # optical flow is computed on a grey frame of so many pixels per grid cell
+FLOW_STEP = 4  # DIS ("fast") solves for every fourth pixel and interpolates between: only those are looked at
 LOOK_S = 0.2  # change is measured between the frames this long before and after
 MOVING = 0.002  # flow in frame heights per step below which a pixel counts as still (camera noise)
 CHANGED = 0.05  # least grey change (of 1.0) that counts as movement, raised for noisy cameras
@@ -116,7 +116,7 @@ class _Network:
     def __init__(self, width: int, height: int, precision: str, threads: int | None) -> None:
         import openvino
 
-        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision} | BESIDE_OTHERS
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
         model = converted("encoder", EFFICIENTNET_LITE0, _graph)
@@ -151,7 +151,6 @@ class EncoderStream:
         self.network = self._network_for(frame_wh)
         network = self.network
         self.grid_wh = (network.size[0] // STRIDE, network.size[1] // STRIDE)
-        self.flow_wh = (self.grid_wh[0] * FLOW_CELL, self.grid_wh[1] * FLOW_CELL)
         self.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self.grey: list[np.ndarray] = []  # a window of recent grey frames ...
         self.patch: list[np.ndarray] = []  # ... and what is already known of those not yet handed out
@@ -163,9 +162,10 @@ class EncoderStream:
         frames, times_s = clip.frames, clip.times_s
         if not self._open:
             self._begin((frames.shape[2], frames.shape[1]))
-        self.network.start(np.stack([_resize(f, self.network.size) for f in frames]))
-        for frame, t in zip(frames, times_s, strict=True):
-            grey = _resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), self.flow_wh)
+        small = np.stack([_resize(f, self.network.size) for f in frames])
+        self.network.start(small)
+        for frame, t in zip(small, times_s, strict=True):
+            grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
             self.grey.append(grey)
             self.times.append(float(t))
             if len(self.grey) > 1:
@@ -190,19 +190,19 @@ class EncoderStream:
 
     def _motion(self, backward: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
         """Flow from a frame back to the one before, (H, W, 2) px, to motion (h, w, 4) and moving (h, w)."""
-        flow = -backward
+        flow = -backward[FLOW_STEP // 2 :: FLOW_STEP, FLOW_STEP // 2 :: FLOW_STEP]
+        height = len(backward)
         speed = np.hypot(flow[..., 0], flow[..., 1])
-        moving = (speed > MOVING * len(flow)).astype(np.float32)
+        moving = (speed > MOVING * height).astype(np.float32)
         speed *= moving
-        still = moving == 0
-        flow[still] = 0
+        flow *= moving[..., None]
         planes = [flow[..., 0], flow[..., 1], speed, speed * speed, moving]
         # Cells of moving pixels average over 5x3 cells, about a standing person's shape.
-        cells = np.dstack([cv2.blur(_pooled(p), (3, 5)) for p in planes])
+        cells = np.dstack([cv2.blur(_pooled(p, STRIDE // FLOW_STEP), (3, 5)) for p in planes])
         share = cells[..., 4]
         mean = cells[..., :4] / (share[..., None] + 0.05)
         spread = np.sqrt(np.maximum(mean[..., 3] - mean[..., 2] ** 2, 0))
-        out = np.dstack([mean[..., :3], spread]) / (self.grey[-1].shape[0] * dt)
+        out = np.dstack([mean[..., :3], spread]) / (height * dt)
         return out.astype(np.float32), share
 
     def _changed(self, i: int) -> np.ndarray:
@@ -212,9 +212,10 @@ class EncoderStream:
         after = i + int(np.argmin(np.abs(t[i:] - (t[i] + LOOK_S))))
         change = cv2.absdiff(self.grey[before], self.grey[after])
         # Half the pixels of a fixed camera's picture are still: their change is its noise.
-        middle = int(np.searchsorted(np.cumsum(np.bincount(change.ravel())), change.size / 2))
+        count = cv2.calcHist([change], [0], None, [256], [0, 256])
+        middle = int(np.searchsorted(np.cumsum(count), change.size / 2))
         limit = max(CHANGED * 255, 5 * middle)
-        return _pooled((change > limit).astype(np.float32))
+        return _pooled((change > limit).astype(np.float32), STRIDE)
 
     def _take(self, end: int) -> Features:
         count = end - self.done
@@ -237,10 +238,9 @@ class EncoderStream:
         return out
 
 
-def _pooled(plane: np.ndarray) -> np.ndarray:
-    """Mean over each cell: (h * FLOW_CELL, w * FLOW_CELL) to (h, w)."""
-    height, width = plane.shape[0] // FLOW_CELL, plane.shape[1] // FLOW_CELL
-    return cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+def _pooled(plane: np.ndarray, cell: int) -> np.ndarray:
+    """Mean over each cell: (h * cell, w * cell) to (h, w)."""
+    return cv2.resize(plane, (plane.shape[1] // cell, plane.shape[0] // cell), interpolation=cv2.INTER_AREA)
 
 
 def _resize(frame: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:

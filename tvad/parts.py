@@ -25,7 +25,7 @@ BLOCK_S = 60.0  # the clip's own memory looks this far ahead
 SIGMA_S = 0.2  # smoothing in time
 WINDOW_S = 1.0  # looks this near count for a moment of a thing's life
 USUAL_SHARE = 0.75  # usual in a clip is the level that this share of all sightings stays below ...
-USUAL_LEVEL = -4.5  # ... drawn towards this log probability
+USUAL_LEVEL = -4.5  # ... drawn towards these log odds
 FEW_THINGS = 5  # as if so many things had it
 HABIT_S = 120.0  # words wait this long at most for more things to compare with
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from heatmap.objects import Box, MovingObjects, Proposal, ProposalLinker
-from tvad.classifier import N_CLASSES, Classifier
+from tvad.classifier import BATCH, N_CLASSES, Classifier
 from tvad.encoder import EncoderStream, Features
 from tvad.video import Clip
 
@@ -84,6 +84,7 @@ class Watcher:
         self.linker = ProposalLinker()
         self.things: dict[int, Thing] = {}
         self.ended: list[Thing] = []
+        self._unclassified: list[tuple[Thing, np.ndarray]] = []  # crops; several at once are cheaper
 
     def step(self, frame: np.ndarray, t_s: float) -> None:
         """One frame (H, W, 3) uint8 RGB."""
@@ -105,6 +106,7 @@ class Watcher:
 
     def take_ended(self) -> list[Thing]:
         """Things that have gone since the last call."""
+        self._classify()
         ended, self.ended = self.ended, []
         return ended
 
@@ -115,15 +117,18 @@ class Watcher:
         return rest
 
     def _look(self, frame: np.ndarray, t_s: float, due: list[tuple[Thing, Proposal]]) -> None:
-        if not due:
-            return
-        if self.classifier:
-            logits = self.classifier.logits([crop(frame, p.box_xyxy) for _, p in due])
-            for (thing, _), row in zip(due, logits, strict=True):
-                thing.logits.append(row.astype(np.float16))
         for thing, proposal in due:
             thing.look_times_s.append(t_s)
+            self._unclassified.append((thing, crop(frame, proposal.box_xyxy)))
             self._remember(thing, frame, proposal, t_s)
+        if len(self._unclassified) >= BATCH:
+            self._classify()
+
+    def _classify(self) -> None:
+        waiting, self._unclassified = self._unclassified, []
+        if self.classifier and waiting:
+            for (thing, _), row in zip(waiting, self.classifier.logits([c for _, c in waiting]), strict=True):
+                thing.logits.append(row.astype(np.float16))
 
     def _remember(self, thing: Thing, frame: np.ndarray, proposal: Proposal, t_s: float) -> None:
         """Keep the largest pictures of a thing."""

@@ -1,10 +1,10 @@
 """Words to scores without training: the user's words become classes of the packaged classifier.
 
 Each word or phrase is compared with the names of the 1000 ImageNet classes by sentence embedding; the nearest classes
-stand for it. A look at something is scored by log P(classes of the anomaly words), after the classifier's habits in
-this scene are taken out: its logits are corrected by the mean prediction over everything *else* that moves here
-(label-shift correction of the prior; Saerens et al. 2002), so a class it sees in every pedestrian means nothing, and
-neither does a car on a road. No class exists for people or for actions; such words find nothing, and the guide says so.
+stand for it. A look at something is scored by the log odds of those classes, after the classifier's habits in this
+scene are taken out: its logits are corrected by the mean prediction over everything *else* that moves here (label-shift
+correction of the prior; Saerens et al. 2002), so a class it sees in every pedestrian means nothing, and neither does a
+car on a road. No class exists for people or for actions; such words find nothing, and the guide says so.
 
 Next: tvad/watcher.py
 """
@@ -59,10 +59,11 @@ class WordGuide:
         return np.array(sorted({i for c in self.classes.values() for i in c}), int)
 
     def score(self, logits: np.ndarray) -> np.ndarray:
-        """log P(anomaly words), (n,), of corrected logits (n, 1000)."""
+        """Log odds of the anomaly words against all else, (n,), of corrected logits (n, 1000)."""
         if not self.classes:
             return np.full(len(logits), -np.inf)
-        return logsumexp(logits[:, self.indices], axis=1) - logsumexp(logits, axis=1)
+        others = np.delete(logits, self.indices, axis=1)
+        return logsumexp(logits[:, self.indices], axis=1) - logsumexp(others, axis=1)
 
     def best_word(self, logits: np.ndarray) -> tuple[str, float]:
         """The most probable anomaly word over looks (n, 1000) of one thing, and its probability."""
