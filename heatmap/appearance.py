@@ -14,6 +14,7 @@ SAMPLES = 48  # a crop is looked at on a grid of at most this many rows and colu
 CENTRE = 0.6
 SMALL_AREA, LARGE_AREA = 0.01, 0.08
 SECOND_SHARE = 0.2  # of all pixels, for a colour to be named second
+LEAST_AROUND, LEAST_OWN = 0.1, 0.25  # share of a crop outside the mask, and of the mask unlike it, that tell something
 GREY_SPREAD = 4  # largest difference of channels in footage without colour
 
 NAMES = (
@@ -41,10 +42,26 @@ def describe_appearance(
     pixels = [p for p in pixels if len(p)]
     if not pixels:
         return size
-    votes = np.mean([np.bincount(name_pixels(p), minlength=len(NAMES)) / len(p) for p in pixels], axis=0)
+    votes = np.mean([_votes(crop, masks[i] if masks is not None else None) for i, crop in enumerate(crops)], axis=0)
     if all(int(np.ptp(p, axis=1).max()) <= GREY_SPREAD for p in pixels):
         return f"{size} {_shade(votes)}"
     return f"{size} {_colours(votes)}"
+
+
+def _votes(crop: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Shares of the colour words in a thing, (len(NAMES),).
+
+    A mask takes some ground along: what is as frequent around a thing as in it counts only where nothing else is left.
+    """
+    inside = _shares(_pixels(crop, mask))
+    if mask is None or not mask.any() or mask.mean() > 1 - LEAST_AROUND:
+        return inside
+    own = np.maximum(inside - _shares(_pixels(crop, ~mask)), 0)
+    return own / own.sum() if own.sum() >= LEAST_OWN else inside
+
+
+def _shares(pixels: np.ndarray) -> np.ndarray:
+    return np.bincount(name_pixels(pixels), minlength=len(NAMES)) / len(pixels)
 
 
 def name_pixels(rgb: np.ndarray) -> np.ndarray:

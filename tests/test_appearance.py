@@ -130,3 +130,12 @@ def test_bad_crops_and_masks_are_refused() -> None:
         describe_appearance([_crop((0, 0, 0))], [])
     with pytest.raises(ValueError, match="that of its crop"):
         describe_appearance([_crop((0, 0, 0))], [np.ones((2, 2), bool)])
+
+
+def test_the_ground_that_a_mask_takes_along_is_not_the_things_colour() -> None:
+    crop = np.full((40, 40, 3), 128, np.uint8)  # grey ground
+    crop[10:30, 15:25] = (200, 30, 30)
+    mask = np.zeros((40, 40), bool)
+    mask[5:35, 8:32] = True  # a third red, the rest ground
+    assert describe_appearance([crop], [mask], 0.02) == "medium-sized red"
+    assert describe_appearance([np.full_like(crop, 128)], [mask], 0.02) == "medium-sized grey"

@@ -55,6 +55,6 @@ MINI = Preset(
     alarms={
         "memory": AlarmLevel(start=5.984, scale=4.559, rate_per_hour=368.2, hours=0.0733),
         "heat": AlarmLevel(start=4.734, scale=4.633, rate_per_hour=368.2, hours=0.0733),
-        "words": AlarmLevel(start=0.734, scale=0.458, rate_per_hour=368.2, hours=0.0733),
+        "words": AlarmLevel(start=0.746, scale=0.450, rate_per_hour=368.2, hours=0.0733),
     },
 )
