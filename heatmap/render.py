@@ -119,7 +119,7 @@ def _sprite(text: str, size_px: int, bold: bool) -> np.ndarray:
 
 def fit_text(text: str, size_px: int, width_px: float, bold: bool = False) -> str:
     """`text` on one line, cut with an ellipsis where it would be wider than `width_px`; "" when nothing fits."""
-    text = " ".join(text.split())
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     font = _font(size_px, bold)
     if font.getlength(text) <= width_px:
         return text

@@ -207,3 +207,13 @@ def test_event_shows_a_few_tracks_at_most() -> None:
     tracks = [track_of(i, 0, 19, 0.5 + i / 100) for i in range(12)]
     (own,) = ids(share_out(tracks, np.arange(100) / RATE, [Span(0, 19, 5)]))
     assert own == list(range(11, 11 - TRACKS_PER_EVENT, -1))
+
+
+def test_track_is_followed_from_the_start_of_its_event_though_it_gets_hot_later() -> None:
+    x = np.linspace(100, 500, 40)
+    peak = np.where(np.arange(40) < 20, 0.42, 0.8)
+    heat = np.array([blob(a, 100, peak=p) + blob(300, 280, peak=0.42) for a, p in zip(x, peak, strict=True)])
+    (track,) = follow(heat, np.arange(40) / RATE, [Span(0, 39, 30)], 0.5, SIZE_WH)  # the still one never counts
+    seen = track.present()
+    assert seen[0].t_s == 0.0
+    assert np.array([r.centroid_xy[0] for r in seen]) == pytest.approx(x, abs=25)

@@ -1,6 +1,6 @@
 """Evaluate the detector on footage with pixel ground truth, as docs/RESULTS.md reports it.
 
-    python -m training.evaluate_pixel PED2_FOLDER [--clips 01 02 ...]
+    python -m training.evaluate_pixel PED2_FOLDER [--clips 01 02 ...] [--seeds 0 1 2]
 
 Calibrates on all training clips, analyses the test clips in every mode, and prints frame level (micro-AUC of the score
 as shipped, and of the level before any smoothing in time), pixel AUROC, RBDC and TBDC. Pixel figures use the heat as it
@@ -11,7 +11,7 @@ reaches REGION_AT, and tracks of truth are the linked components of the masks, n
 import argparse
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from tvad.evidence import Curves
 from tvad.settings import MAX_SIDE_PX, PARTS, Settings
 from tvad.video import VideoReader
 
+FIGURES = ("micro", "raw", "macro", "pixel", "RBDC", "TBDC")
 REGION_AT = 0.25  # score at which regions are cut; chosen on clips 01-06
 MODES: dict[str, tuple[bool, tuple[str, ...]]] = {
     "memory, calibrated": (True, ("memory",)),
@@ -62,14 +63,12 @@ class Result:
         self.regions.append(regions_of(curves, size_hw, self.region_at, at))
         self.truth.append(tracks_of_masks(masks))
 
-    def row(self) -> str:
-        frames = [len(x) for x in self.labels]
-        found = rbdc_tbdc(self.regions, self.truth, frames)
-        raw = f"{micro_auc(self.raw, self.labels):.4f}" if self.raw else "     -"
-        return (
-            f"{micro_auc(self.scores, self.labels):.4f}  {raw}  {macro_auc(self.scores, self.labels, pad=True):.4f}  "
-            f"{self.pixels.value():.4f}  {found.rbdc:.3f}  {found.tbdc:.3f}"
-        )
+    def figures(self) -> np.ndarray:
+        """In the order of FIGURES; raw is nan where it was not asked for."""
+        found = rbdc_tbdc(self.regions, self.truth, [len(x) for x in self.labels])
+        raw = micro_auc(self.raw, self.labels) if self.raw else np.nan
+        macro = macro_auc(self.scores, self.labels, pad=True)
+        return np.array([micro_auc(self.scores, self.labels), raw, macro, self.pixels.value(), found.rbdc, found.tbdc])
 
 
 def regions_of(curves: Curves, size_hw: tuple[int, ...], region_at: float, at: np.ndarray) -> list[FrameRegion]:
@@ -94,9 +93,9 @@ def track_score(track: RegionTrack) -> float:
     return float(np.mean([r.score for r in regions])) * length / (length + 1.0)
 
 
-def evaluate(clips: Sequence[GroundTruthClip], settings: Settings) -> Result:
+def evaluate(clips: Sequence[GroundTruthClip], settings: Settings, seed: int = 0) -> Result:
     """All clips in one mode."""
-    detector = Detector.from_settings(settings)
+    detector = replace(Detector.from_settings(settings), seed=seed)
     result = Result(REGION_AT)
     for clip in clips:
         raw = None
@@ -112,19 +111,25 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="folder with train/, test/ and masks/")
     parser.add_argument("--clips", nargs="*", help="names of the test clips; all of them if not given")
     parser.add_argument("--modes", nargs="*", default=list(MODES), choices=list(MODES))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     given = parser.parse_args()
     clips = list(ped2(given.root, "test", given.clips))
     with tempfile.TemporaryDirectory() as folder:
-        scene = str(Path(folder) / "ped2.scene.safetensors")
+        scenes = {seed: str(Path(folder) / f"{seed}.scene.safetensors") for seed in given.seeds}
         if any(MODES[mode][0] for mode in given.modes):
             normal = [clip.video for clip in ped2(given.root, "train")]
-            report = calibrate(normal, scene)
+            for seed, scene in scenes.items():
+                report = calibrate(normal, scene, seed=seed)
             print(f"calibrated on {report.clips} clips, {report.frames} frames; tested on {len(clips)} clips")
-        print(f"{'mode':30s}  micro   raw     macro   pixel   RBDC   TBDC")
+        print(f"{'mode':30s}{''.join(f'{name:>17s}' for name in FIGURES)}")
         for mode in given.modes:
             calibrated, parts = MODES[mode]
-            settings = Settings(scene=scene if calibrated else None, parts=parts)
-            print(f"{mode:30s}  {evaluate(clips, settings).row()}", flush=True)
+            rows = []
+            for seed, scene in scenes.items():
+                settings = Settings(scene=scene if calibrated else None, parts=parts)
+                rows.append(evaluate(clips, settings, seed).figures())
+            spread = [f"{m:.4f} ±{s:.4f}" for m, s in zip(np.mean(rows, 0), np.std(rows, 0), strict=True)]
+            print(f"{mode:30s}{''.join(f'{x:>17s}' for x in spread)}", flush=True)
 
 
 if __name__ == "__main__":

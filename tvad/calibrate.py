@@ -58,8 +58,9 @@ def calibrate(
     out: str | Path,
     settings: Settings | None = None,
     progress: Callable[[Progress], None] | None = None,
+    seed: int = 0,
 ) -> SceneReport:
-    """Learn normality from clips of one camera and write `out`.
+    """Learn normality from clips of one camera and write `out`. The seed chooses which patches are kept.
 
     VideoError for an unreadable clip, ValueError for footage that is too short, too still or of another shape. Nothing
     is written unless all went well.
@@ -71,7 +72,7 @@ def calibrate(
     fold = [s.clip % FOLDS if len(paths) >= FOLDS else i * FOLDS // len(stretches) for i, s in enumerate(stretches)]
     if len(set(fold)) < 2:
         raise ValueError("the normal footage is too short to hold a part of it back; give at least 25 s, or more clips")
-    memory, surprise = SceneMemory.fit([s.patches for s in stretches], fold)
+    memory, surprise = SceneMemory.fit([s.patches for s in stretches], fold, seed)
     frame, heat = zip(*(_curves(s, v) for s, v in zip(stretches, surprise, strict=True)), strict=True)
     times = [s.times_s for s in stretches]
     frame_alarm, heat_alarm = AlarmLevel.fit(frame, times), AlarmLevel.fit(heat, times)

@@ -46,6 +46,7 @@ class Detector:
     scene: Scene | None
     guide: WordGuide | None
     words_alarm: AlarmLevel
+    seed: int = 0  # of the sample that a clip's own memory keeps
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -74,7 +75,9 @@ class Detector:
     ) -> Scan:
         """One pass over the frames: levels of the memory, scored things. `heat_alarm` replaces the detector's own."""
         watcher = Watcher(shared_classifier(1))
-        memory = MemoryPart(self.scene.memory if self.scene else None) if "memory" in self.settings.parts else None
+        memory = None
+        if "memory" in self.settings.parts:
+            memory = MemoryPart(self.scene.memory if self.scene else None, self.seed)
         words = WordsPart(self.guide, habit_of(self.scene.looks) if self.scene else None)
         own_alarm = self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]
         scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from heatmap.levels import to_rarity, to_score
 from heatmap.regions import extract_regions
 from heatmap.tracks import RegionTrack, Tracker, smooth
 
@@ -16,6 +17,7 @@ MERGE_S = 1.0  # events closer than this are one
 MIN_TRACK_S = 0.3
 TRACKS_PER_EVENT = 5
 REGION_SHARE = 0.7  # where an event's heat stays below the threshold, regions are cut at this share of its maximum
+PLACE_SHARE = 0.9  # ... and where a single frame's does, at this share of the frame's
 MAX_GAP_S = 0.6
 
 
@@ -50,18 +52,30 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 def follow(
     heat: np.ndarray, times_s: np.ndarray, spans: Sequence[Span], threshold: float, size_wh: tuple[int, int]
 ) -> list[RegionTrack]:
-    """Tracks of the hot places during the events; heat (T, h, w) in [0, 1], boxes in pixels of `size_wh`."""
+    """Tracks of the hot places during the events; heat (T, h, w) in [0, 1], boxes in pixels of `size_wh`.
+
+    Regions are cut at `threshold`. While an event's hottest place stays below it, that place alone is cut out, and
+    counts where it belongs to a track that reaches the threshold at another time.
+    """
+    keep = float(to_score(to_rarity(np.array(threshold)) - KEEP_NATS))
     cut = np.full(len(times_s), np.inf)
+    counts = np.ones(len(times_s), bool)
     for span in spans:
         rows = slice(span.start, span.end + 1)
-        highest = float(heat[rows].max())
-        cut[rows] = threshold if highest > threshold else REGION_SHARE * highest
+        hottest = heat[rows].reshape(span.end + 1 - span.start, -1).max(1).astype(np.float64)
+        if hottest.max() > threshold:
+            cut[rows] = np.where(hottest < threshold, np.maximum(keep, PLACE_SHARE * hottest), threshold)
+            counts[rows] = hottest >= threshold
+        else:
+            cut[rows] = REGION_SHARE * hottest.max()
     tracker = Tracker(size_wh, max_gap_s=MAX_GAP_S)
     for i, t in enumerate(times_s):
         hot = 0 < cut[i] <= float(heat[i].max())
         tracker.step(extract_regions(heat[i], float(t), size_wh, float(cut[i])) if hot else [], float(t))
     seen = tracker.times_s
-    return [smooth(track, seen) for track in tracker.tracks(min_length=1)]
+    telling = set(times_s[counts].tolist())
+    tracks = [t for t in tracker.tracks(min_length=1) if any(r.t_s in telling for r in t.present())]
+    return [smooth(track, seen) for track in tracks]
 
 
 def share_out(tracks: Sequence[RegionTrack], times_s: np.ndarray, spans: Sequence[Span]) -> list[list[RegionTrack]]:

@@ -44,9 +44,9 @@ class Levels:
 class MemoryPart:
     """Surprise of a stream of features, against a scene memory or, without one, against the clip itself."""
 
-    def __init__(self, scene: SceneMemory | None) -> None:
+    def __init__(self, scene: SceneMemory | None, seed: int = 0) -> None:
         self.scene = scene
-        self.own = None if scene else SelfMemory()
+        self.own = None if scene else SelfMemory(seed)
         self._waiting: list[tuple[Patches, Features]] = []
         self._maps = _Smoother()
 
