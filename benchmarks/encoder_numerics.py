@@ -82,7 +82,7 @@ def main() -> None:
     for name, run in runs.items():
         try:
             features = run()  # compiles
-        except Exception as error:  # no C++ compiler for torch.compile, say
+        except RuntimeError as error:  # no C++ compiler for torch.compile, say
             print(f"{name:28s} does not run here: {str(error).splitlines()[0][:90]}")
             continue
         truth = features if truth is None else truth

@@ -106,6 +106,10 @@ def evaluate(clips: Sequence[GroundTruthClip], settings: Settings, seed: int = 0
     return result
 
 
+def _spread(values: np.ndarray) -> str:
+    return "-" if np.isnan(values).any() else f"{values.mean():.4f} ±{values.std():.4f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="folder with train/, test/ and masks/")
@@ -128,7 +132,7 @@ def main() -> None:
             for seed, scene in scenes.items():
                 settings = Settings(scene=scene if calibrated else None, parts=parts)
                 rows.append(evaluate(clips, settings, seed).figures())
-            spread = [f"{m:.4f} ±{s:.4f}" for m, s in zip(np.mean(rows, 0), np.std(rows, 0), strict=True)]
+            spread = [_spread(values) for values in np.transpose(rows)]
             print(f"{mode:30s}{''.join(f'{x:>17s}' for x in spread)}", flush=True)
 
 
