@@ -15,7 +15,6 @@ from tvad.weights import require
 
 if TYPE_CHECKING:
     from chat.session import Answer, Session
-
     from tvad.progress import Progress
 
 
