@@ -130,7 +130,7 @@ def store(key: str, analysis: Analysis) -> None:
         _put(unfinished, root / key)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    _drop_abandoned(root)
+    drop_abandoned(root)
     _drop_oldest(limit, keep=key)
 
 
@@ -179,7 +179,8 @@ def _put(folder: Path, target: Path) -> None:
             folder.rename(target)
 
 
-def _drop_abandoned(root: Path) -> None:
+def drop_abandoned(root: Path) -> None:
+    """Remove unfinished folders (".new-*") that a killed process left behind."""
     for folder in root.glob(".new-*"):
         try:
             abandoned = time.time() - folder.stat().st_mtime > ABANDONED_AFTER_S

@@ -7,14 +7,14 @@ import hashlib
 import json
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tvad.cache import drop_abandoned
+
 SUMS = "sums.json"
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
-ABANDONED_AFTER_S = 3600.0
 
 
 class DamagedFolder(Exception):  # noqa: N818 - the name is what happened
@@ -61,7 +61,7 @@ def put_folder(target: Path, write: Callable[[Path], None], is_good: Callable[[P
     Any number of processes may do this at once. OSError when it cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    _drop_abandoned(target.parent)
+    drop_abandoned(target.parent)
     unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         write(unfinished)
@@ -92,16 +92,6 @@ def _move_away(damaged: Path) -> None:
         pass  # another process moved it
     finally:
         shutil.rmtree(away, ignore_errors=True)
-
-
-def _drop_abandoned(parent: Path) -> None:
-    for folder in parent.glob(".new-*"):
-        try:
-            abandoned = time.time() - folder.stat().st_mtime > ABANDONED_AFTER_S
-        except FileNotFoundError:
-            continue
-        if abandoned:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:
