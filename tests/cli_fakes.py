@@ -22,7 +22,7 @@ class FakeDetector:
     settings: Settings | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "FakeDetector":
+    def from_settings(cls, settings: Settings, note: object = None) -> "FakeDetector":
         cls.settings = settings
         return cls()
 

@@ -258,7 +258,7 @@ import signal, sys, time
 from types import SimpleNamespace
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # what the shell of a script gives its background jobs
 class Slow:
-    from_settings = classmethod(lambda cls, settings: cls())
+    from_settings = classmethod(lambda cls, settings, note: cls())
     def analyze(self, path, progress):
         try:
             print("begun", file=sys.stderr, flush=True)

@@ -28,8 +28,8 @@ def analyze(
 ) -> Analysis:
     """What is anomalous in a video, from the cache when it was analysed before with the same settings.
 
-    `note` is told one line when the cache served or could not be written. Raises VideoError (unreadable video),
-    MissingWeights, ValueError (unknown preset), OSError (unreadable scene file).
+    `note` is told one line when the cache served or could not be written, or networks are prepared. Raises VideoError
+    (unreadable video), MissingWeights, ValueError (unknown preset), OSError (unreadable scene file).
     """
     from tvad.video import probe, sha256_of
 
@@ -45,7 +45,7 @@ def analyze(
 
     from tvad.detector import Detector
 
-    analysis = Detector.from_settings(settings).analyze(video, progress)
+    analysis = Detector.from_settings(settings, tell).analyze(video, progress)
     if key:
         try:
             cache.store(key, analysis)

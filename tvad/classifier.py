@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tvad.converted import BESIDE_OTHERS, converted, multiplies_bf16
+from tvad.converted import BESIDE_OTHERS, converted, is_kept, multiplies_bf16
 from tvad.encoder import backbone
 from tvad.presets.mini import EFFICIENTNET_LITE0
 
@@ -68,6 +68,11 @@ def class_names() -> tuple[tuple[str, ...], ...]:
     folder = Path(package.origin).parent / "data" / "_info"
     lemmas = dict(line.split("\t") for line in (folder / "imagenet_synset_to_lemma.txt").read_text().splitlines())
     return tuple(tuple(lemmas[s].split(", ")) for s in (folder / "imagenet_synsets.txt").read_text().split())
+
+
+def is_prepared() -> bool:
+    """Whether the classifier's graph is in the cache already."""
+    return is_kept("classifier", EFFICIENTNET_LITE0, _graph)
 
 
 def _fit(crop: np.ndarray) -> np.ndarray:

@@ -24,9 +24,7 @@ def converted(name: str, weight: Weight, build: Callable[[], Any]) -> Any:
     """
     import openvino
 
-    source = Path(build.__code__.co_filename).read_bytes()
-    key = hashlib.sha256(weight.sha256.encode() + openvino.__version__.encode() + source).hexdigest()[:16]
-    folder = cache_dir() / "models" / f"{name}-{key}"
+    folder = _folder(name, weight, build)
     try:
         return openvino.Core().read_model(folder / "model.xml")
     except RuntimeError:  # absent or damaged
@@ -36,6 +34,19 @@ def converted(name: str, weight: Weight, build: Callable[[], Any]) -> Any:
         model = build()
     _keep(model, folder)
     return model
+
+
+def is_kept(name: str, weight: Weight, build: Callable[[], Any]) -> bool:
+    """Whether `converted` will find this graph in the cache, rather than take ten seconds to build it."""
+    return (_folder(name, weight, build) / "model.xml").is_file()
+
+
+def _folder(name: str, weight: Weight, build: Callable[[], Any]) -> Path:
+    import openvino
+
+    source = Path(build.__code__.co_filename).read_bytes()
+    key = hashlib.sha256(weight.sha256.encode() + openvino.__version__.encode() + source).hexdigest()[:16]
+    return cache_dir() / "models" / f"{name}-{key}"
 
 
 def _keep(model: Any, folder: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from heatmap.fuse import fuse
 from heatmap.levels import AlarmLevel, threshold, to_rarity, to_score
 from heatmap.memory import smooth
+from tvad import classifier, encoder
 from tvad.cache import versions
 from tvad.classifier import shared_classifier
 from tvad.encoder import Encoder
@@ -49,8 +50,13 @@ class Detector:
     seed: int = 0  # of the sample that a clip's own memory keeps
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """Load the scene and match the words. SceneError, OSError or ValueError for a bad scene, preset or word."""
+    def from_settings(cls, settings: Settings, note: Callable[[str], None] | None = None) -> Self:
+        """Load the scene and match the words. SceneError, OSError or ValueError for a bad scene, preset or word.
+
+        `note` is told one line when the networks still have to be prepared, which takes a while.
+        """
+        if note and not (encoder.is_prepared() and classifier.is_prepared()):
+            note("first use: preparing the networks for this processor, once (some 20 s)")
         preset = get_preset(settings.preset)
         scene = Scene.load(settings.scene) if settings.scene else None
         if scene and scene.about["preset"] != preset.name:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from tvad.converted import BESIDE_OTHERS, converted, multiplies_bf16
+from tvad.converted import BESIDE_OTHERS, converted, is_kept, multiplies_bf16
 from tvad.presets.mini import EFFICIENTNET_LITE0
 
 if TYPE_CHECKING:
@@ -248,6 +248,11 @@ def _resize(frame: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
         return frame
     shrinks = frame.shape[1] > 1.5 * size_wh[0]
     return cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def is_prepared() -> bool:
+    """Whether the encoder's graph is in the cache already."""
+    return is_kept("encoder", EFFICIENTNET_LITE0, _graph)
 
 
 def backbone() -> "torch.nn.Module":
