@@ -38,22 +38,23 @@ def describe_appearance(
     if masks is not None and len(masks) != len(crops):
         raise ValueError(f"{len(crops)} crops but {len(masks)} masks; expected one for each")
     size = "small" if area_frac < SMALL_AREA else "large" if area_frac >= LARGE_AREA else "medium-sized"
-    pixels = [_pixels(crop, masks[i] if masks is not None else None) for i, crop in enumerate(crops)]
-    pixels = [p for p in pixels if len(p)]
-    if not pixels:
+    pairs = list(zip(crops, masks if masks is not None else [None] * len(crops), strict=True))
+    pixels = [_pixels(crop, mask) for crop, mask in pairs]
+    votes = [_votes(own, *pair) for own, pair in zip(pixels, pairs, strict=True) if len(own)]
+    if not votes:
         return size
-    votes = np.mean([_votes(crop, masks[i] if masks is not None else None) for i, crop in enumerate(crops)], axis=0)
+    pixels = [p for p in pixels if len(p)]
     if all(int(np.ptp(p, axis=1).max()) <= GREY_SPREAD for p in pixels):
-        return f"{size} {_shade(votes)}"
-    return f"{size} {_colours(votes)}"
+        return f"{size} {_shade(np.mean(votes, axis=0))}"
+    return f"{size} {_colours(np.mean(votes, axis=0))}"
 
 
-def _votes(crop: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """Shares of the colour words in a thing, (len(NAMES),).
+def _votes(pixels: np.ndarray, crop: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Shares of the colour words in a thing, (len(NAMES),), from its pixels (n, 3) in a crop.
 
     A mask takes some ground along: what is as frequent around a thing as in it counts only where nothing else is left.
     """
-    inside = _shares(_pixels(crop, mask))
+    inside = _shares(pixels)
     if mask is None or not mask.any() or mask.mean() > 1 - LEAST_AROUND:
         return inside
     own = np.maximum(inside - _shares(_pixels(crop, ~mask)), 0)

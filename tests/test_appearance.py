@@ -139,3 +139,9 @@ def test_the_ground_that_a_mask_takes_along_is_not_the_things_colour() -> None:
     mask[5:35, 8:32] = True  # a third red, the rest ground
     assert describe_appearance([crop], [mask], 0.02) == "medium-sized red"
     assert describe_appearance([np.full_like(crop, 128)], [mask], 0.02) == "medium-sized grey"
+
+
+def test_an_empty_crop_among_others_says_nothing() -> None:
+    red = np.full((10, 10, 3), (200, 30, 30), np.uint8)
+    assert describe_appearance([red[:0], red], None, 0.02) == "medium-sized red"
+    assert describe_appearance([red[:0]], None, 0.02) == "medium-sized"
