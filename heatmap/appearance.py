@@ -23,6 +23,8 @@ NAMES = (
     "dark green", "green", "light green", "dark blue", "blue", "light blue", "dark purple", "purple", "light purple",
 )  # fmt: skip
 _INDEX = {name: i for i, name in enumerate(NAMES)}
+TERMS = tuple(dict.fromkeys(name.split()[-1] for name in NAMES))  # the eleven, without dark and light
+_TERM_OF = np.array([TERMS.index(name.split()[-1]) for name in NAMES])
 
 
 def describe_appearance(
@@ -47,6 +49,27 @@ def describe_appearance(
     if all(int(np.ptp(p, axis=1).max()) <= GREY_SPREAD for p in pixels):
         return f"{size} {_shade(np.mean(votes, axis=0))}"
     return f"{size} {_colours(np.mean(votes, axis=0))}"
+
+
+def colour_shares(crops: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray:
+    """Shares of the colours TERMS in the upper and the lower half of a thing, (2, 11) float32, rows sum to 1.
+
+    crops, masks as for `describe_appearance`, each crop one vote; a half that no mask covers is all zero.
+    """
+    out = np.zeros((2, len(TERMS)), np.float32)
+    for crop, mask in zip(crops, masks, strict=True):
+        rows = np.flatnonzero(mask.any(axis=1))
+        if not len(rows):
+            continue
+        middle = (int(rows[0]) + int(rows[-1]) + 1) // 2
+        for half, part in enumerate((slice(None, middle), slice(middle, None))):
+            own = mask.copy()
+            own[middle if half == 0 else 0 : None if half == 0 else middle] = False
+            if own[part].any():
+                votes = _votes(_pixels(crop, own), crop, mask)
+                out[half] += np.bincount(_TERM_OF, weights=votes, minlength=len(TERMS)).astype(np.float32)
+    total = out.sum(axis=1, keepdims=True)
+    return np.where(total > 0, out / np.maximum(total, 1e-9), 0).astype(np.float32)
 
 
 def _votes(pixels: np.ndarray, crop: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

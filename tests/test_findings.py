@@ -10,12 +10,13 @@ from heatmap.regions import Region
 from heatmap.tracks import RegionTrack
 from tvad.classifier import N_CLASSES, class_names
 from tvad.events import Span
-from tvad.findings import SURE, SeenThing, category, confidence, make_track, name_of, summarise
+from tvad.findings import SURE, SeenThing, category, confidence, make_track, name_of, seen_of, summarise
 from tvad.parts import ScoredThing
 from tvad.watcher import Shot, Thing
 from tvad.words import WordGuide
 
 SIZE_WH = (640, 360)
+LOOK = np.zeros(1000, np.float32)
 TIMES_S = np.arange(16) / 8
 TAXI, MOUNTAIN_BIKE = 468, 671
 GUIDE = WordGuide({"bicycle": (444, MOUNTAIN_BIKE), "cart": (428,)}, frozenset(), ())
@@ -37,7 +38,7 @@ def boxes_of(x0: float = 100, height: float = 80) -> np.ndarray:
 def seen(
     boxes: np.ndarray, label: str = "", sure: float = 0.0, word: bool = False, shots: tuple[Shot, ...] = ()
 ) -> SeenThing:
-    return SeenThing(boxes, TIMES_S, np.zeros(16), label, sure, word, shots)
+    return SeenThing(boxes, TIMES_S, np.zeros(16), label, sure, word, shots, LOOK)
 
 
 def track_of(boxes: np.ndarray, score: float = 0.8, lead: int = 0) -> RegionTrack:
@@ -139,8 +140,8 @@ def test_overlap_is_the_shared_share_of_the_smaller_box() -> None:
 
 
 def test_overlap_counts_only_the_time_when_both_are_there() -> None:
-    half = SeenThing(boxes_of()[:8], TIMES_S[:8], np.zeros(8), "", 0.0, False, ())
-    late = SeenThing(boxes_of(), TIMES_S + 60, np.zeros(16), "", 0.0, False, ())
+    half = SeenThing(boxes_of()[:8], TIMES_S[:8], np.zeros(8), "", 0.0, False, (), LOOK)
+    late = SeenThing(boxes_of(), TIMES_S + 60, np.zeros(16), "", 0.0, False, (), LOOK)
     assert half.overlap(track_of(boxes_of())) == pytest.approx(0.5)
     assert late.overlap(track_of(boxes_of())) == 0
 
@@ -233,3 +234,13 @@ def test_summary_without_colours_has_no_double_spaces() -> None:
     known = three_events()
     plain = (replace(known.tracks[0], appearance=""), known.tracks[1])
     assert "  " not in summarise(known.events, plain)
+
+
+def test_looks_and_colours_of_tracks_are_those_of_the_things_they_follow():
+    look = np.arange(1000, dtype=np.float32)
+    shot = Shot(np.full((8, 8, 3), (200, 20, 20), np.uint8), np.pad(np.ones((6, 6), bool), 1), 0.0)
+    thing = SeenThing(boxes_of(), TIMES_S, np.zeros(16), "", 0.0, False, (shot,), look)
+    looks, colours = seen_of([track_of(boxes_of()), track_of(boxes_of() + 5000)], [thing])
+    np.testing.assert_array_equal(looks[0], look.astype(np.float16))
+    assert colours[0].argmax(axis=1).tolist() == [3, 3]  # red above and below
+    assert not looks[1].any() and not colours[1].any()

@@ -15,13 +15,14 @@ import numpy as np
 from heatmap.fuse import fuse
 from heatmap.levels import AlarmLevel, threshold, to_rarity, to_score
 from heatmap.memory import smooth
+from heatmap.tracks import RegionTrack
 from tvad import classifier, encoder
 from tvad.cache import versions
 from tvad.classifier import shared_classifier
-from tvad.encoder import Encoder
+from tvad.encoder import C_APPEARANCE, Encoder
 from tvad.events import Span, find_events, follow, share_out
 from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
-from tvad.findings import category, confidence, make_track, summarise
+from tvad.findings import category, confidence, make_track, seen_of, summarise
 from tvad.parts import MemoryPart, WordsPart, habit_of, sigma_frames, words_alarm
 from tvad.presets import get_preset
 from tvad.presets.base import Preset
@@ -29,6 +30,7 @@ from tvad.progress import Progress
 from tvad.scan import NOTHING, Scan
 from tvad.scene import Scene, SceneError
 from tvad.settings import MAX_SIDE_PX, Settings
+from tvad.sight import GRID, Sight
 from tvad.video import VideoReader, sha256_of
 from tvad.watcher import Watcher, encoded_and_watched
 from tvad.words import WordGuide
@@ -92,6 +94,7 @@ class Detector:
             now = float(features.times_s[-1])
             scan.shape = features.moving.shape[1:]
             scan.add_times(features.times_s)
+            scan.add_pictures(features)
             for levels in memory.push(features) if memory else ():
                 scan.add_levels(levels)
             scan.add_things(words.push(watcher.take_ended(), now))
@@ -120,7 +123,7 @@ class Detector:
         score_at = threshold(self.settings.false_alarms_per_hour)
         rarity_at = float(to_rarity(np.array(score_at)))
         spans = find_events(rarity, times, rarity_at)
-        events, tracks = self._describe(reader, scan, times, heat, spans, parts, rarity)
+        events, tracks, sight = self._describe(reader, scan, times, heat, spans, parts, rarity)
         source_times = reader.source_times_s
 
         def per_frame(x: np.ndarray) -> np.ndarray:
@@ -132,6 +135,7 @@ class Detector:
             times,
             heat,
             parts={name: per_frame(x) for name, x in parts.items()},
+            sight=sight,
         )
         calibration = "scene" if self.scene else "uncalibrated"
         peak = float(rarity.max())
@@ -162,11 +166,12 @@ class Detector:
         spans: list[Span],
         parts: dict[str, np.ndarray],
         rarity: np.ndarray,
-    ) -> tuple[tuple[Event, ...], tuple[Track, ...]]:
+    ) -> tuple[tuple[Event, ...], tuple[Track, ...], Sight]:
         size_wh = (reader.info.width, reader.info.height)
         score_at = threshold(self.settings.false_alarms_per_hour)
         shared = share_out(follow(heat, times, spans, score_at, size_wh), times, spans)
         numbers: dict[int, int] = {}
+        followed: list[RegionTrack] = []
         tracks: dict[int, Track] = {}
         words: dict[int, str] = {}
         events: list[Event] = []
@@ -175,6 +180,7 @@ class Detector:
             for region_track in own:
                 if region_track.id not in numbers:
                     number = numbers[region_track.id] = len(numbers) + 1
+                    followed.append(region_track)
                     track, is_word = make_track(
                         number, region_track, scan.things, size_wh, (float(times[0]), float(times[-1]))
                     )
@@ -199,7 +205,9 @@ class Detector:
                     raised_by=raised,
                 )
             )
-        return tuple(events), tuple(tracks.values())
+        pictures = np.array(scan.pictures).reshape(-1, *GRID, C_APPEARANCE)
+        sight = Sight(np.array(scan.picture_times_s), pictures, *seen_of(followed, scan.things))
+        return tuple(events), tuple(tracks.values()), sight
 
     def _meta(self, reader: VideoReader, source_times: np.ndarray) -> VideoMeta:
         info = reader.info

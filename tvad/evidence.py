@@ -19,6 +19,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from tvad.sight import Sight
+
 SCHEMA_VERSION = 1
 
 
@@ -189,6 +191,7 @@ class Curves:
     heat_times_s (T,) float64 and heat (T, h, w) float16 in [0, 1]: one map per sampled frame, covering the whole frame.
     class_names (K,) and class_probs (N, K) float32 where a head gives them, else empty.
     parts: name of a scoring part -> its own (N,) curve.
+    sight: what a language model may look at, None where nothing was kept.
     """
 
     times_s: np.ndarray
@@ -198,6 +201,7 @@ class Curves:
     class_names: tuple[str, ...] = ()
     class_probs: np.ndarray | None = None
     parts: dict[str, np.ndarray] = field(default_factory=dict)
+    sight: Sight | None = None
 
     def __post_init__(self) -> None:
         if self.times_s.shape != self.scores.shape or self.times_s.ndim != 1:
@@ -219,6 +223,8 @@ class Curves:
         if self.class_probs is not None:
             arrays["class_probs"] = self.class_probs.astype(np.float32)
         arrays |= {f"part_{name}": curve.astype(np.float32) for name, curve in self.parts.items()}
+        if self.sight is not None:
+            arrays |= {f"sight_{name}": value for name, value in vars(self.sight).items()}
         write_atomic(path, lambda file: np.savez_compressed(file, **arrays))
 
     @classmethod
@@ -233,6 +239,9 @@ class Curves:
                     tuple(str(n) for n in z["class_names"]),
                     z["class_probs"] if "class_probs" in z.files else None,
                     {name[5:]: z[name] for name in z.files if name.startswith("part_")},
+                    Sight(**{f.name: z[f"sight_{f.name}"] for f in fields(Sight)})
+                    if "sight_looks" in z.files
+                    else None,
                 )
         except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             if isinstance(error, FileNotFoundError | EvidenceError):

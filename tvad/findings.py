@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from heatmap.appearance import describe_appearance
+from heatmap.appearance import colour_shares, describe_appearance
 from heatmap.motion import cell_path, describe_motion, entry_exit
 from heatmap.tracks import RegionTrack
-from tvad.classifier import class_names
+from tvad.classifier import N_CLASSES, class_names
 from tvad.events import Span
 from tvad.evidence import Event, Motion, Track, TrackBox
 from tvad.parts import ScoredThing
+from tvad.sight import COLOURS
 from tvad.watcher import Shot
 from tvad.words import WordGuide, softmax
 
@@ -25,7 +26,8 @@ PERSON = (0.5, 2.0)  # height relative to the usual moving thing here
 
 @dataclass(frozen=True)
 class SeenThing:
-    """A thing after scoring: boxes (n, 4) source px at times_s (n,), words level (n,), label, pictures."""
+    """A thing after scoring: boxes (n, 4) source px at times_s (n,), words level (n,), label, pictures, and the mean of
+    the classifier's logits (1000,), zero where it did not look."""
 
     boxes: np.ndarray
     times_s: np.ndarray
@@ -34,6 +36,7 @@ class SeenThing:
     label_confidence: float
     is_word: bool
     shots: tuple[Shot, ...]
+    look: np.ndarray
 
     @classmethod
     def of(cls, scored: ScoredThing, guide: WordGuide | None, scale: float) -> "SeenThing":
@@ -48,6 +51,7 @@ class SeenThing:
             confidence,
             is_word,
             tuple(thing.shots),
+            thing.look_logits.mean(axis=0) if thing.logits else np.zeros(N_CLASSES, np.float32),
         )
 
     @property
@@ -84,6 +88,23 @@ def name_of(logits: np.ndarray, guide: WordGuide | None) -> tuple[str, float, bo
     return "", 0.0, False
 
 
+def thing_of(track: RegionTrack, things: Sequence[SeenThing]) -> SeenThing | None:
+    """The thing that a track follows; None where none overlaps it enough."""
+    best = max(things, key=lambda s: s.overlap(track), default=None)
+    return best if best is not None and best.overlap(track) >= OVERLAP else None
+
+
+def seen_of(tracks: Sequence[RegionTrack], things: Sequence[SeenThing]) -> tuple[np.ndarray, np.ndarray]:
+    """Looks (N, 1000) and colours (N, 2, 11) of tracks, as in Sight."""
+    looks = np.zeros((len(tracks), N_CLASSES), np.float16)
+    colours = np.zeros((len(tracks), 2, COLOURS), np.float16)
+    for n, track in enumerate(tracks):
+        if (thing := thing_of(track, things)) is not None:
+            looks[n] = thing.look
+            colours[n] = colour_shares([s.rgb for s in thing.shots], [s.mask for s in thing.shots])
+    return looks, colours
+
+
 def make_track(
     number: int,
     track: RegionTrack,
@@ -95,9 +116,7 @@ def make_track(
     regions = track.present()
     times = [r.t_s for r in regions]
     boxes = [r.box_xyxy for r in regions]
-    thing = max(things, key=lambda s: s.overlap(track), default=None)
-    if thing is not None and thing.overlap(track) < OVERLAP:
-        thing = None
+    thing = thing_of(track, things)
     entry, exit_ = entry_exit(times, boxes, size_wh, *stretch_s)
     shots = thing.shots if thing else ()
     label = thing.label if thing and thing.label else _size_label(thing, boxes, things)

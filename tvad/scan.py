@@ -9,8 +9,10 @@ import numpy as np
 
 from heatmap.fuse import fuse
 from heatmap.levels import AlarmLevel, to_score
+from tvad.encoder import Features
 from tvad.findings import SeenThing
 from tvad.parts import Levels, ScoredThing
+from tvad.sight import EVERY_S, coarse
 from tvad.words import WordGuide
 
 NOTHING = -12.0  # rarity (nats) where a part sees nothing at all
@@ -33,6 +35,15 @@ class Scan:
     share: list[np.ndarray] = field(default_factory=list)
     things: list[SeenThing] = field(default_factory=list)
     shape: tuple[int, ...] = (1, 1)
+    picture_times_s: list[float] = field(default_factory=list)
+    pictures: list[np.ndarray] = field(default_factory=list)
+
+    def add_pictures(self, features: Features) -> None:
+        """Keep the coarse picture of a frame every EVERY_S."""
+        for patch, t in zip(features.patch, features.times_s.tolist(), strict=True):
+            if not self.picture_times_s or t - self.picture_times_s[-1] >= EVERY_S - 1e-6:
+                self.picture_times_s.append(t)
+                self.pictures.append(coarse(patch))
 
     def add_times(self, times_s: np.ndarray) -> None:
         self.times_s += times_s.tolist()

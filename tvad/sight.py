@@ -37,3 +37,13 @@ class Sight:
         none = np.zeros((0, *GRID, channels), np.float16)
         shares = np.zeros((tracks, 2, COLOURS), np.float16)
         return cls(np.zeros(0), none, np.zeros((tracks, 1000), np.float16), shares)
+
+
+def coarse(patch: np.ndarray) -> np.ndarray:
+    """Patch features (h, w, C) of a frame averaged over the cells of GRID, (3, 4, C) float16."""
+    rows, columns = (np.array_split(np.arange(n), cells) for n, cells in zip(patch.shape[:2], GRID, strict=True))
+    cells = [
+        [patch[r[:, None], c[None]].mean((0, 1)) if r.size and c.size else patch.mean((0, 1)) for c in columns]
+        for r in rows
+    ]
+    return np.array(cells, np.float16)
