@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from chat.beyond import beyond
 from chat.lexicon import (
     DIRECTION,
     ORDINALS,
@@ -22,6 +23,7 @@ from chat.lexicon import (
 
 WHETHER, WHAT, WHEN, WHERE, MOTION = "whether", "what", "when", "where", "motion"
 COUNT, APPEARANCE, WHY, SURE, LABEL, UNKNOWN = "count", "appearance", "why", "sure", "label", "unknown"
+BEYOND = "beyond"  # no footage answers it
 
 _ODD = (
     r"anomal\w*|abnormal\w*|unusual\w*|suspicious\w*|strange\w*|odd(?:ly)?|weird\w*|wrong|irregular\w*"
@@ -163,6 +165,8 @@ def read_question(text: str) -> Question:
 def _kinds(
     said: str, yes_no: bool, asks_normal: bool, has_thing: bool, has_time: bool, has_place: bool
 ) -> tuple[str, ...]:
+    if beyond(said):
+        return (BEYOND,)
     found = {kind: m.start() for kind, p in _PATTERNS.items() if (m := p.search(said))}
     if MOTION in found and re.search(_WHERETO, said, re.IGNORECASE):
         found.pop(WHERE, None)

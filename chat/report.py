@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 from chat import facts
 from chat.answers import ANSWERS, View, nothing_found
+from chat.beyond import beyond, declined
 from chat.conversation import Conversation, Focus
 from chat.focus import Resolved, of_event, resolve
 from chat.lexicon import plural
 from chat.moments import at_moment
-from chat.questions import COUNT, LABEL, UNKNOWN, WHAT, WHEN, WHERE, WHETHER, Question
+from chat.questions import BEYOND, COUNT, LABEL, UNKNOWN, WHAT, WHEN, WHERE, WHETHER, Question
 from tvad.evidence import Event, Evidence, Track
 
 
@@ -32,6 +33,8 @@ class Said:
 def narrate(evidence: Evidence, question: Question, conversation: Conversation) -> Said:
     """Answer one question."""
     resolved = resolve(question, evidence, conversation)
+    if BEYOND in resolved.kinds:
+        return Said(declined(beyond(question.text)), resolved.kinds, resolved.focus)
     if resolved.unknown:
         return Said(resolved.unknown, resolved.kinds, resolved.focus)
     if question.span_s is not None and set(resolved.kinds) & {WHETHER, WHAT, UNKNOWN, WHERE, LABEL, WHEN}:

@@ -1,0 +1,46 @@
+"""Questions that no footage answers: names, motives, words spoken, yesterday and tomorrow. English; by rules.
+
+Next: chat/report.py
+"""
+
+import re
+
+_WHO = r"(?:he|she|they|him|her|them|it|this|that|the (?:man|woman|person|people|guy|rider|cyclist|driver|owner|thief))"
+_BEYOND: dict[str, tuple[str, ...]] = {
+    "a name or an identity": (
+        rf"\bnames?\b(?! of (?:the )?(?:event|track|thing|object))|\bwho(?:'s| is| are| was| were) {_WHO}\b",
+        r"\bidentit(?:y|ies)\b|\bidentify (?:him|her|them|the (?:man|woman|person))\b",
+        r"\b(?:passport|id card|phone|telephone|e-?mail)\b|\b(?:licence|license|number) ?plates?\b",
+        r"\bwhere (?:does|do) (?:he|she|they) (?:live|work)\b|\b(?:home )?address\b|\bnationality\b|\breligion\b",
+    ),
+    "an age": (r"\bhow old\b|\bwhat(?: is|'s)? (?:\w+ )?age\b|\bage of\b|\bborn\b",),
+    "speech or sound": (
+        r"\b(?:sa(?:y|ys|id|ying)|sp(?:ea|o)k\w*|talk(?:s|ed|ing)? about|hear|heard|shout\w*|scream\w*)\b",
+        r"\b(?:sounds?|noises?|music|audio|languages?|voices?)\b(?! (?:odd|strange|right|wrong|good|suspicious))",
+    ),
+    "a thought, a feeling or a motive": (
+        rf"\b{_WHO} (?:(?:was|is|are|were|be) )?(?:think\w*|thought|feel\w*|felt|plan\w*|intend\w*|want\w*)\b",
+        r"\bintentions?\b|\bmotives?\b|\bangry\b|\bdrunk\b|\bon purpose\b|\bguilty\b|\binnocent\b",
+        rf"\bwhy (?:did|does|do|is|are|was|were) {_WHO}\b(?!.*\b(?:anomal|unusual|suspicious|abnormal|flag|score|odd))",
+    ),
+    "what was before it or comes after it": (
+        r"\byesterday\b|\btomorrow\b|\blast (?:night|week|month|year)\b|\bnext (?:day|week|month|year|time)\b",
+        r"\b(?:before|after) the (?:video|clip|recording|footage)\b|\bin the future\b",
+        rf"^will\b(?! you\b)|\bwill {_WHO}\b|\b(?:is|are) (?:he|she|they) going to\b|\bcome back (?:later|again)\b",
+    ),
+    "a price, a brand or an owner": (
+        r"\b(?:cost|price|brand)\b|\bhow much (?:is|was|does) .*\bworth\b|\bwho owns\b|\bwhose\b|\bbelongs? to\b",
+    ),
+    "where on earth this is": (r"\b(?:which|what) (?:city|town|country|street)\b|\bgps\b",),
+}
+_PATTERNS = {what: re.compile("|".join(patterns), re.IGNORECASE) for what, patterns in _BEYOND.items()}
+
+
+def beyond(question: str) -> str:
+    """What a question wants that cannot be seen in a video, as a phrase ("an age"); "" when it may be seen."""
+    return next((what for what, pattern in _PATTERNS.items() if pattern.search(question)), "")
+
+
+def declined(what: str) -> str:
+    """The answer to such a question."""
+    return f"The video does not show that: {what} cannot be told from the pictures."
