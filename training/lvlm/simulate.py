@@ -123,7 +123,7 @@ def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator) -> Samp
         if fate < faults.missed:
             missed.append(target.id)
             continue
-        high = rng.uniform(0.3, 0.5) if fate < faults.missed + faults.weak else rng.uniform(0.53, 0.88)
+        high = rng.uniform(0.3, 0.45) if fate < faults.missed + faults.weak else rng.uniform(0.53, 0.88)
         hot += _heated(target, target.anomalous_s[0], high, times, cell, truth.size_wh, faults, rng)
     seen = {h.target for h in hot}
     gone = {t.id for t in truth.anomalous} - seen
@@ -340,7 +340,7 @@ def _look(
     logits = rng.normal(0, 1.0, N_CLASSES).astype(np.float32)
     logits[rng.integers(0, N_CLASSES, 12)] += rng.exponential(1.5, 12)
     classes = bank[noun]
-    logits[classes] += rng.uniform(0.5, 4.5) + rng.normal(0, 1.2, len(classes))
+    logits[classes] += rng.uniform(1.5, 5.0) + rng.normal(0, 1.0, len(classes))
     if target.carried:
         logits[bank[f"held {target.carried}"]] += rng.uniform(0.0, 4.0)
     label, sure, is_word = "person-sized object", 0.0, False

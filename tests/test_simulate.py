@@ -1,0 +1,133 @@
+"""Simulated scenes: truth, evidence and heat that fit together, with the detector's faults and no others."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from heatmap.tracks import box_iou
+from training.datasets.truth import ANOMALIES
+from training.lvlm.scenes import DEEDS, draw_truth
+from training.lvlm.simulate import Faults, sample, simulate
+from tvad.classifier import class_names
+from tvad.evidence import Evidence
+
+FAULTLESS = Faults(1.0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def _boxes_of(truth, target_id, times):
+    target = next(t for t in truth.targets if t.id == target_id)
+    return np.stack([np.interp(times, target.times_s, column) for column in zip(*target.boxes, strict=True)], 1)
+
+
+def test_the_same_numbers_give_the_same_sample_in_any_order():
+    late = sample(3, 40)
+    first = list(islice(simulate(3), 41))[40]
+    assert late.truth == first.truth and late.evidence == first.evidence and late.matched == first.matched
+    assert np.array_equal(late.curves.heat, first.curves.heat)
+    assert np.array_equal(late.curves.sight.looks, first.curves.sight.looks)
+
+
+def test_seeds_numbers_and_splits_differ():
+    truths = [sample(seed, n, split=s).truth.targets for seed in (0, 1) for n in (0, 1) for s in ("train", "test")]
+    assert all(a != b for i, a in enumerate(truths) for b in truths[:i])
+
+
+def test_about_half_of_the_clips_are_anomalous():
+    share = np.mean([sample(0, n).truth.has_anomaly for n in range(300)])
+    assert 0.42 < share < 0.58
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_evidence_is_whole_and_agrees_with_its_arrays(number):
+    truth, evidence, curves, matched = sample(7, number)
+    assert Evidence.from_json(evidence.to_json()) == evidence
+    assert (evidence.video.width, evidence.video.height) == truth.size_wh
+    assert len(curves.sight.looks) == len(curves.sight.colours) == len(evidence.tracks)
+    assert set(matched) <= {t.id for t in evidence.tracks} and set(matched.values()) <= {t.id for t in truth.targets}
+    assert curves.heat.astype(float).min() > 0 and curves.heat.max() < 1
+    assert {i for e in evidence.events for i in e.tracks} <= {t.id for t in evidence.tracks}
+    for track in evidence.tracks:
+        assert all(0 <= b.xyxy[0] < b.xyxy[2] <= truth.size_wh[0] - 1 + 1 for b in track.boxes)
+
+
+def test_nothing_is_asked_of_what_the_detector_did_not_see():
+    faults = Faults(anomalous=1.0, missed=0.5, weak=0.0, alarm=0.0, stray=0.0)
+    for number in range(60):
+        truth, evidence, _, matched = sample(1, number, faults)
+        assert truth.has_anomaly and {t.id for t in truth.anomalous} == set(matched.values())
+        assert evidence.events
+
+
+def test_a_faultless_track_lies_on_its_target():
+    overlaps, delays = [], []
+    for number in range(40):
+        truth, evidence, _, matched = sample(2, number, FAULTLESS)
+        for track in evidence.tracks:
+            times = np.array([b.t_s for b in track.boxes])
+            true = _boxes_of(truth, matched[track.id], times)
+            found = np.array([b.xyxy for b in track.boxes])
+            overlaps.append(np.mean([box_iou(a[None], b[None])[0, 0] for a, b in zip(true, found, strict=True)]))
+            span = next(t for t in truth.targets if t.id == matched[track.id]).anomalous_s[0]
+            delays.append(track.start_s - span[0])
+    assert np.median(overlaps) > 0.4
+    assert min(delays) >= 0 and max(delays) < 0.2
+
+
+def test_heat_reaches_the_threshold_where_tracks_are_and_stays_below_elsewhere():
+    for number in range(20):
+        truth, evidence, curves, _ = sample(5, number, FAULTLESS)
+        heat = curves.heat.astype(float)
+        height, width = heat.shape[1:]
+        inside = np.zeros(heat.shape, bool)
+        for track in evidence.tracks:
+            for box in track.boxes:
+                row = int(np.argmin(np.abs(curves.heat_times_s - box.t_s)))
+                x0, y0, x1, y1 = np.array(box.xyxy) / np.tile(truth.size_wh, 2) * np.tile((width, height), 2)
+                inside[row, int(y0) : int(np.ceil(y1)) + 1, int(x0) : int(np.ceil(x1)) + 1] = True
+                middle = heat[row, min(int((y0 + y1) / 2), height - 1), min(int((x0 + x1) / 2), width - 1)]
+                assert middle > 0.35
+        assert heat[~inside].max() < 0.75  # flicker of single cells
+
+
+def test_faults_show():
+    def tracks(**kind):
+        return [sample(9, n, Faults(**({"anomalous": 1.0} | kind))).evidence for n in range(80)]
+
+    assert sum(len(e.tracks) for e in tracks(broken=1.0)) > 1.3 * sum(len(e.tracks) for e in tracks(broken=0.0))
+    assert sum(not e.events for e in tracks(weak=1.0, stray=0.0)) > 50
+    quiet = [sample(9, n, Faults(anomalous=0.0, alarm=0.0, stray=0.0)).evidence for n in range(60)]
+    loud = [sample(9, n, Faults(anomalous=0.0, alarm=1.0)).evidence for n in range(60)]
+    assert not any(e.events for e in quiet) and sum(e.has_anomaly for e in loud) > 15
+
+
+def test_looks_tell_what_it_is_more_often_than_chance():
+    bicycle = {i for i, names in enumerate(class_names()) if {"mountain bike", "bicycle-built-for-two"} & set(names)}
+    hits = {True: [], False: []}
+    for number in range(250):
+        truth, evidence, curves, matched = sample(11, number)
+        nouns = {t.id: t.noun for t in truth.targets}
+        for track, look in zip(evidence.tracks, curves.sight.looks, strict=True):
+            if track.id in matched and look.any():
+                top = set(np.argsort(-look.astype(float))[:5].tolist())
+                hits[nouns[matched[track.id]] == "cyclist"].append(bool(top & bicycle))
+    assert np.mean(hits[True]) > 0.5 > 0.1 > np.mean(hits[False])
+
+
+def test_every_anomaly_has_a_deed_and_comes_up():
+    assert set(DEEDS) == set(ANOMALIES)
+    rng = np.random.default_rng(0)
+    seen = {t.anomaly for n in range(500) for t in draw_truth(rng, n, True).anomalous}
+    assert seen == set(ANOMALIES)
+
+
+def test_directions_come_out_evenly():
+    rng = np.random.default_rng(1)
+    turned = np.zeros(4)
+    for n in range(400):
+        for target in draw_truth(rng, n, True).anomalous:
+            boxes = np.array(target.boxes)
+            dx, dy = ((boxes[-1] - boxes[0])[:2] + (boxes[-1] - boxes[0])[2:]) / 2
+            if np.hypot(dx, dy) > 40:
+                turned[int(np.round(np.arctan2(dy, dx) / (np.pi / 2))) % 4] += 1
+    assert turned.min() > 0.1 * turned.sum()
