@@ -17,6 +17,7 @@ ANOMALIES = (
     "wrong way", "jaywalking", "crowd panic", "climbing", "throwing", "vandalism", "fire", "explosion",
     "traffic accident",
 )  # fmt: skip
+UNNAMED = "unnamed"  # the anomaly of recordings whose truth is a mask without a name
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Target:
     """One thing that was in the picture.
 
     id: its value in the instance maps, 1 or more. noun: what one calls it ("cyclist", "person", "car", "dog", "bag").
-    anomaly: one of ANOMALIES while it does something anomalous, else None; anomalous_s: those stretches (start, end) in
-    seconds. action: a phrase in the third person ("rides a bicycle across the plaza").
+    anomaly: one of ANOMALIES (or UNNAMED) while it does something anomalous, else None; anomalous_s: those stretches
+    (start, end) in seconds. action: a phrase in the third person ("rides a bicycle across the plaza").
     colours: part -> colour name, parts "upper", "lower" (clothes of people and riders) and "whole" (everything else),
     names those of heatmap/appearance.py. carried: what it holds, or "".
     times_s (n,), boxes (n, 4) (x0, y0, x1, y1) px of the visible part, seen (n,) share of it that is visible.
@@ -47,7 +48,7 @@ class Target:
             raise ValueError(f"a target's id is {self.id}; 0 is the background")
         if not len(self.times_s) == len(self.boxes) == len(self.seen):
             raise ValueError(f"target {self.id}: {len(self.times_s)} times, {len(self.boxes)} boxes, {len(self.seen)}")
-        if self.anomaly is not None and self.anomaly not in ANOMALIES:
+        if self.anomaly not in (None, UNNAMED, *ANOMALIES):
             raise ValueError(f"target {self.id}: no anomaly {self.anomaly!r}; choose one of {list(ANOMALIES)}")
 
 
