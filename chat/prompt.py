@@ -7,6 +7,7 @@ Next: tvad/explainer.py
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from chat import facts
 from chat.conversation import Conversation
@@ -32,6 +33,7 @@ from chat.report import narrate
 from tvad.evidence import Event, Evidence, Track
 
 SYSTEM = "You are a helpful assistant that answers questions about a video in one sentence."
+SYSTEM_LVLM = "You answer questions about a video."  # short: every token is read on a CPU
 
 
 def build_messages(
@@ -49,6 +51,25 @@ def build_messages(
         messages += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer}]
     told = " ".join(fact_lines(evidence, conversation, asked))
     messages.append({"role": "user", "content": f"Context: {told}\n\nQuestion: {asked}"})
+    return messages
+
+
+def build_lvlm_messages(
+    conversation: Conversation, question: str, n_tokens: int, turns: int = 2
+) -> list[dict[str, Any]]:
+    """Messages for a language model that reads embeddings of the video, in training and in answering alike.
+
+    The first of the user has "tokens": n_tokens, the embeddings that stand before its text. turns: how many of the last
+    turns are repeated before the question. ValueError for an empty question.
+    """
+    asked = " ".join(question.split())
+    if not asked:
+        raise ValueError("the question is empty")
+    messages: list[dict[str, Any]] = [{"role": "system", "content": SYSTEM_LVLM}]
+    for turn in conversation.turns[-turns:] if turns else ():
+        messages += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer}]
+    messages.append({"role": "user", "content": asked})
+    messages[1]["tokens"] = n_tokens
     return messages
 
 

@@ -7,8 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from tvad.lvlm import load_backbone
-from tvad.lvlm.base import Backbone
+from tvad.lvlm.adapter import Adapter, shipped
+from tvad.lvlm.base import Backbone, Messages
+from tvad.lvlm.view import View
 from tvad.presets import get_preset
 
 UNFINISHED = "\ufffd"  # what decoding makes of the first bytes of a character
@@ -17,37 +21,65 @@ SENTENCE_END = re.compile(r"[.!?]+(?=\s)|\n")
 SENTENCE_WORDS = 3  # shorter ones, such as "Yes." or "1.", may come back
 LOOP_TIMES = 3
 LOOP_TOKENS = 12
+YES, NO = ("Yes", " Yes", "yes", " yes", "YES"), ("No", " No", "no", " no", "NO")
 
 
 class Explainer(Protocol):
     """Whatever can go on with a dialogue."""
 
-    def stream(self, messages: list[dict[str, str]], max_new_tokens: int = 160) -> Iterator[str]:
+    def stream(self, messages: Messages, max_new_tokens: int = 160) -> Iterator[str]:
         """Pieces of the next answer as they come; together they are the answer.
 
-        messages: {"role": "system" | "user" | "assistant", "content": text}, the last one of the user.
+        messages: as in tvad/lvlm/base.py, the last one of the user.
         """
         ...
 
 
-def open_explainer(preset_name: str) -> Explainer:
-    """The explainer of a preset's `text` mode.
+def open_explainer(preset_name: str, view: View | None = None, adapter: Adapter | None = None) -> "LocalExplainer":
+    """The explainer of a preset: of its `text` mode, or, with a view of a video, of its `lvlm` mode.
 
-    MissingWeights when its weights are not here; ValueError for a preset that is unknown or has no language model.
+    adapter: what taught the language model to read views; None takes the one that comes with the preset.
+    MissingWeights when weights are not here; ValueError for a preset that is unknown or has no language model, and for
+    a view that the adapter does not read.
     """
-    weights = get_preset(preset_name).needed("text")
+    preset = get_preset(preset_name)
+    if view is not None:
+        adapter = adapter or shipped(preset_name)
+        given = adapter.embed(view)
+        return LocalExplainer(load_backbone(adapter.config.backbone, adapter.change), given, adapter.yes_no)
+    weights = preset.needed("text")
     if not weights:
         raise ValueError(f"preset {preset_name!r} has no language model; use --explain report")
     return LocalExplainer(load_backbone(weights[0].name))
 
 
 class LocalExplainer:
-    """A backbone in this process. What two dialogues share from their start is read once."""
+    """A backbone in this process. What two dialogues share from their start is read once.
 
-    def __init__(self, backbone: Backbone) -> None:
+    n_tokens: how many embeddings the first message of the user has to make room for ("tokens"), 0 for none.
+    """
+
+    def __init__(
+        self, backbone: Backbone, given: np.ndarray | None = None, yes_no: tuple[float, float] = (1.0, 0.0)
+    ) -> None:
+        """given: (N, E) embeddings of a video; yes_no: slope and offset of the log odds of "yes"."""
         self._backbone = backbone
+        self._given = given
+        self._yes_no = yes_no
+        self.n_tokens = 0 if given is None else len(given)
 
-    def stream(self, messages: list[dict[str, str]], max_new_tokens: int = 160) -> Iterator[str]:
+    def yes_probability(self, messages: Messages) -> float:
+        """How likely the next answer begins with "yes" rather than "no", calibrated by the adapter; in [0, 1]."""
+        slope, offset = self._yes_no
+        return float(1 / (1 + np.exp(-np.clip(slope * self.yes_odds(messages) + offset, -50, 50))))
+
+    def yes_odds(self, messages: Messages) -> float:
+        """Log odds of "yes" against "no" as the next answer's first word, as the model gives them."""
+        logits = self._logits(self._backbone.encode(messages)).astype(np.float64)
+        yes, no = (np.logaddexp.reduce(logits[self._backbone.first_tokens(words)]) for words in (YES, NO))
+        return float(yes - no)
+
+    def stream(self, messages: Messages, max_new_tokens: int = 160) -> Iterator[str]:
         """See `Explainer`. An answer that reaches `max_new_tokens` ends in " ...".
 
         The same questions in the same order have the same answers. On a CPU with bfloat16 what was read before can
@@ -66,7 +98,7 @@ class LocalExplainer:
     def _tokens(self, prompt: list[int], limit: int) -> Iterator[int | None]:
         answer: list[int] = []
         while len(answer) < limit:
-            token = int(self._backbone.next_logits(prompt + answer).argmax())
+            token = int(self._logits(prompt + answer).argmax())
             if token in self._backbone.stop_ids:
                 return
             answer.append(token)
@@ -74,6 +106,10 @@ class LocalExplainer:
                 return
             yield token
         yield None
+
+    def _logits(self, ids: list[int]) -> np.ndarray:
+        # The given argument only where there is one: a backbone without an adapter need not know of it.
+        return self._backbone.next_logits(ids) if self._given is None else self._backbone.next_logits(ids, self._given)
 
 
 def is_loop(ids: Sequence[int]) -> bool:

@@ -3,12 +3,14 @@
 Next: tvad/explainer.py
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
-Messages = Sequence[dict[str, str]]  # {"role": "system" | "user" | "assistant", "content": text}
+# {"role": "system" | "user" | "assistant", "content": text}. The first of the user may have "tokens": how many
+# embeddings stand before its text, and "lead": text before those.
+Messages = Sequence[Mapping[str, Any]]
 
 
 class Backbone(Protocol):
@@ -23,7 +25,8 @@ class Backbone(Protocol):
     def encode(self, messages: Messages) -> list[int]:
         """Tokens of the dialogue, up to where the assistant's answer begins.
 
-        Text never turns into control tokens, whatever it says. ValueError for a role the model does not know.
+        Text never turns into control tokens, whatever it says; "tokens" turns into as many placeholders. ValueError for
+        a role the model does not know, and for placeholders where there are none.
         """
         ...
 
@@ -31,9 +34,14 @@ class Backbone(Protocol):
         """Text of the tokens, control tokens left out; bytes that are no whole character become U+FFFD."""
         ...
 
-    def next_logits(self, ids: Sequence[int]) -> np.ndarray:
+    def first_tokens(self, words: Sequence[str]) -> list[int]:
+        """The tokens that answers of one of these words begin with, each once."""
+        ...
+
+    def next_logits(self, ids: Sequence[int], given: np.ndarray | None = None) -> np.ndarray:
         """(V,) float32 logits of the token after `ids`, V the size of the vocabulary.
 
-        What `ids` share from their start with those of the call before is not read again.
+        given: (N, E) embeddings read in the place of the N placeholders among `ids`; ValueError for another number.
+        What `ids` and `given` share from their start with those of the call before is not read again.
         """
         ...

@@ -17,8 +17,11 @@ import numpy as np
 from tvad.converted import multiplies_bf16
 from tvad.evidence import write_atomic
 from tvad.lvlm.folder import checked_json, checked_path, sums
+from tvad.lvlm.lora import Change
 
 DIGEST_BYTES = 32
+PLAIN, ADAPTED = "graph", "adapted"  # what compiled graphs are called
+ADAPTED_KEPT = 2  # graphs with an adapter that stay beside each other
 
 
 @dataclass(frozen=True)
@@ -60,31 +63,46 @@ class Llama:
     shape: its sizes.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, placeholder: int | None = None, change: Change | None = None) -> None:
         """Load config.json and model.safetensors of a sealed `folder`; the compiled graph is kept beside them.
 
-        DamagedFolder when a file is absent or not what was sealed; ValueError for another kind of model.
+        placeholder, change: the token that embeddings are written over, and the adapter that taught the model to read
+        them. DamagedFolder when a file is absent or not what was sealed; ValueError for another kind of model.
         """
         self.shape = LlamaShape.from_config(checked_json(folder, "config.json"))
-        compiled, self._mapped = _compiled(folder, self.shape)
+        compiled, self._mapped = _compiled(folder, self.shape, placeholder, change)
         self._request = compiled.create_infer_request()
+        self._placeholder = placeholder
         self._read: list[int] = []
+        self._given = np.zeros((0, self.shape.hidden_size), np.float32)
 
-    def next_logits(self, ids: Sequence[int]) -> np.ndarray:
+    def next_logits(self, ids: Sequence[int], given: np.ndarray | None = None) -> np.ndarray:
         """See `Backbone.next_logits`."""
+        given = self._given[:0] if given is None else np.asarray(given, np.float32)
+        here = [n for n, token in enumerate(ids) if token == self._placeholder]
+        if len(here) != len(given) or given.shape[1:] != (self.shape.hidden_size,):
+            raise ValueError(
+                f"{len(here)} placeholder tokens, but {len(given)} embeddings of {given.shape[1:]} numbers were given; "
+                f"expected as many, of {self.shape.hidden_size}"
+            )
         shared = min(_shared(self._read, ids), len(ids) - 1)
         if shared < 0:
             raise ValueError("no tokens to read")
+        if here and not (given is self._given or np.array_equal(given, self._given)):
+            shared = min(shared, here[0])  # the same tokens stand for another video
         try:
             self._rewind(shared)
-            found = self._request.infer(
-                {
-                    "ids": np.array([ids[shared:]], np.int64),
-                    "places": np.arange(shared, len(ids), dtype=np.int64)[None],
-                    "beam": np.zeros(1, np.int32),
-                }
-            )
-            self._read = list(ids)
+            inputs: dict[str, np.ndarray] = {
+                "ids": np.array([ids[shared:]], np.int64),
+                "places": np.arange(shared, len(ids), dtype=np.int64)[None],
+                "beam": np.zeros(1, np.int32),
+            }
+            if self._placeholder is not None:
+                left = [n - shared for n in here if n >= shared]
+                inputs["given"] = np.zeros((1, len(ids) - shared, self.shape.hidden_size), np.float32)
+                inputs["given"][0, np.array(left, np.int64)] = given[len(here) - len(left) :]
+            found = self._request.infer(inputs)
+            self._read, self._given = list(ids), given
         except BaseException:
             # Interrupted: what the graph holds is unknown.
             self._request.reset_state()
@@ -108,7 +126,7 @@ def _shared(a: Sequence[int], b: Sequence[int]) -> int:
     return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def _compiled(folder: Path, shape: LlamaShape) -> tuple[Any, Any]:
+def _compiled(folder: Path, shape: LlamaShape, placeholder: int | None, change: Change | None) -> tuple[Any, Any]:
     # Compiling takes five times as long as reading what was compiled for this CPU by this OpenVINO.
     import openvino
 
@@ -121,20 +139,25 @@ def _compiled(folder: Path, shape: LlamaShape) -> tuple[Any, Any]:
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    code = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("llama.py", "llama_graph.py")]
+    names = ("llama.py", "llama_graph.py", "lora.py")
+    code = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names]
     cpu = [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     about = [*code, openvino.__version__, *cpu, str(settings), str(sums(folder))]
+    about += [str(placeholder), change.digest if change else ""]
     key = hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
-    path = folder / f"graph-{key}.blob"
+    kind, kept = (PLAIN, 1) if change is None else (ADAPTED, ADAPTED_KEPT)
+    path = folder / f"{kind}-{key}.blob"
     blob = _read_blob(path)
     if blob is not None:
         with contextlib.suppress(RuntimeError):  # compiled for another CPU of the same name: compile again
             return core.import_model(openvino.Tensor(blob, shared_memory=True), "CPU", settings), blob
     from tvad.lvlm.llama_graph import build
 
-    compiled = core.compile_model(build(checked_path(folder, "model.safetensors"), shape), "CPU", settings)
+    compiled = core.compile_model(
+        build(checked_path(folder, "model.safetensors"), shape, placeholder, change), "CPU", settings
+    )
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
-        _keep_blob(path, compiled.export_model().getvalue())
+        _keep_blob(path, compiled.export_model().getvalue(), kept)
     return compiled, None
 
 
@@ -148,9 +171,11 @@ def _read_blob(path: Path) -> np.ndarray | None:
     return body if hashlib.sha256(body.data).digest() == digest.tobytes() else None
 
 
-def _keep_blob(path: Path, body: bytes) -> None:
+def _keep_blob(path: Path, body: bytes, kept: int) -> None:
+    """Write a compiled graph; of its kind only the `kept` youngest stay."""
     digest = hashlib.sha256(body).digest()
     write_atomic(path, lambda file: file.write(body) and file.write(digest))
-    for other in path.parent.glob("graph-*.blob"):
-        if other != path:
-            other.unlink(missing_ok=True)
+    others = [other for other in path.parent.glob(f"{path.name.split('-')[0]}-*.blob") if other != path]
+    ages = {other: other.stat().st_mtime for other in others}
+    for other in sorted(ages, key=lambda p: ages[p])[: len(ages) + 1 - kept]:
+        other.unlink(missing_ok=True)

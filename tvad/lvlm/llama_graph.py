@@ -2,7 +2,8 @@
 
 Inputs: ids (1, S) int64 tokens; places (1, S) int64, their positions; beam (1,) int32, always 0, which tells OpenVINO's
 CPU code that keys and values are a cache. Output: (1, 1, V) logits after the last token. Keys and values of all earlier
-tokens stay inside the graph, as variables of shape (1, heads, tokens, head size).
+tokens stay inside the graph, as variables of shape (1, heads, tokens, head size). With an adapter also an input given
+(1, S, E): what is read where `ids` is the placeholder.
 """
 
 from pathlib import Path
@@ -11,23 +12,32 @@ from typing import Any
 import numpy as np
 
 from tvad.lvlm.llama import LlamaShape
+from tvad.lvlm.lora import Change, merged
 
 GROUP = 32
 NEVER = -1e30  # the logit of a place that may not be looked at
 
 
-def build(weights: Path, shape: LlamaShape) -> Any:
-    """An `openvino.Model` of the Llama in a safetensors file. KeyError when a tensor is missing."""
+def build(weights: Path, shape: LlamaShape, placeholder: int | None = None, change: Change | None = None) -> Any:
+    """An `openvino.Model` of the Llama in a safetensors file, changed by an adapter. KeyError for a missing tensor."""
     import openvino
     from openvino import opset15 as op
     from safetensors.numpy import load_file
 
-    graph = _Graph(shape, load_file(weights))
+    full = load_file(weights)
+    if change is not None:
+        full = merged(full, change.lora, change.scale)
+    graph = _Graph(shape, full)
     ids = op.parameter([1, -1], openvino.Type.i64, name="ids")
     places = op.parameter([1, -1], openvino.Type.i64, name="places")
     beam = op.parameter([1], openvino.Type.i32, name="beam")
-    logits = graph.logits(ids, places, beam)
-    return openvino.Model([op.result(logits)], graph.sinks, [ids, places, beam], "llama")
+    inputs = [ids, places, beam]
+    given = None
+    if placeholder is not None:
+        given = op.parameter([1, -1, shape.hidden_size], openvino.Type.f32, name="given")
+        inputs.append(given)
+    logits = graph.logits(ids, places, beam, given, placeholder)
+    return openvino.Model([op.result(logits)], graph.sinks, inputs, "llama")
 
 
 class _Graph:
@@ -39,10 +49,12 @@ class _Graph:
         self._weights = weights
         self.sinks: list[Any] = []
 
-    def logits(self, ids: Any, places: Any, beam: Any) -> Any:
+    def logits(self, ids: Any, places: Any, beam: Any, given: Any = None, placeholder: int | None = None) -> Any:
         op = self._op
         table = self._matrix("model.embed_tokens.weight")
         x = op.gather(table, ids, _ints(0))  # (1, S, E)
+        if given is not None:
+            x = op.select(op.unsqueeze(op.equal(ids, _ints(placeholder)), _ints(2)), given, x)
         turn = self._turns(places)
         mask = None
         for n in range(self._shape.num_hidden_layers):
