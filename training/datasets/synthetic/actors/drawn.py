@@ -1,0 +1,104 @@
+"""Drawn: an actor that is drawn from a model, with the same drawings used again.
+
+Poses are rounded (16 to a cycle, 32 headings, scales 6 % apart) and kept; a kept drawing is brought to its exact scale.
+
+Next: training/datasets/synthetic/actors/people.py
+"""
+
+import math
+from collections import OrderedDict
+
+import cv2
+import numpy as np
+
+from training.datasets.synthetic.actors.paint import Drawing, Model
+from training.datasets.synthetic.actors.poses import PERIOD
+from training.datasets.synthetic.stage import Pose, Sprite
+
+PHASES, STEPS, HEADINGS = 16, 24, 32
+TILT_STEP = 0.08
+SCALE_STEP = math.log(1.06)
+KEPT_PIXELS = 600_000  # of drawings kept for one actor
+GRAIN = 0.06  # unevenness of cloth and paint
+LEAST_SCALE, MOST_SCALE = 1.0, 300.0
+
+
+def _grain() -> np.ndarray:
+    """(256, 256) float32 around 1: stains and folds of several sizes."""
+    rng = np.random.default_rng(7)
+    total = np.zeros((256, 256), np.float32)
+    for size, weight in ((256, 0.5), (85, 0.8), (32, 1.0)):
+        total += weight * cv2.resize(rng.standard_normal((size, size)).astype(np.float32), (256, 256))
+    return 1 + GRAIN * total / total.std()
+
+
+class Drawn:
+    """An actor that makes a Model of itself for a pose. Those that inherit give `model` and the values of Actor."""
+
+    noun: str
+    colours: dict[str, str]
+    carried: str
+    size_m: tuple[float, float, float]
+    pace: float
+    stride: float
+    period = 1  # cycles after which any action looks the same
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._kept: OrderedDict[tuple[object, ...], Drawing] = OrderedDict()
+        self._pixels = 0
+        self._stain = tuple(rng.integers(0, 256, 2).tolist())
+
+    def model(self, pose: Pose) -> Model:
+        """Solids in a pose; heading and tilt are left to the drawing."""
+        raise NotImplementedError
+
+    def draw(self, px_per_m: float, pose: Pose) -> Sprite:
+        """Picture at a scale of px_per_m pixels a metre. ValueError for a scale outside 1 to 300."""
+        if not LEAST_SCALE <= px_per_m <= MOST_SCALE:
+            raise ValueError(f"a scale of {px_per_m} px/m; expected {LEAST_SCALE:g} to {MOST_SCALE:g}")
+        step = math.ceil(math.log(px_per_m) / SCALE_STEP - 1e-6)
+        period = max(self.period, PERIOD.get(pose.action, 1))
+        phase = round(pose.phase % period * PHASES) % (period * PHASES)
+        progress = round(min(1.0, max(0.0, pose.progress)) * STEPS)
+        heading = round(pose.heading / (2 * math.pi) * HEADINGS) % HEADINGS
+        tilt = round(pose.tilt / TILT_STEP)
+        key = (pose.action, phase, progress, heading, tilt, step)
+        kept = self._kept.get(key)
+        if kept is None:
+            turn = 2 * math.pi * heading / HEADINGS
+            rounded = Pose(pose.action, phase / PHASES, progress / STEPS, turn, tilt * TILT_STEP)
+            kept = self.model(rounded).draw(math.exp(step * SCALE_STEP), rounded.heading, rounded.tilt)
+            self._keep(key, kept)
+        return finish(kept, px_per_m / math.exp(step * SCALE_STEP), self._stain)
+
+    def _keep(self, key: tuple[object, ...], drawing: Drawing) -> None:
+        self._kept[key] = drawing
+        self._pixels += drawing.rgba.shape[0] * drawing.rgba.shape[1]
+        while self._pixels > KEPT_PIXELS and len(self._kept) > 1:
+            _, old = self._kept.popitem(last=False)
+            self._pixels -= old.rgba.shape[0] * old.rgba.shape[1]
+
+
+_GRAIN: list[np.ndarray] = []
+
+
+def finish(drawing: Drawing, scale: float, stain: tuple[int, ...]) -> Sprite:
+    """A drawing at a scale of its own, with grain, its colours no longer multiplied by opacity."""
+    if not _GRAIN:
+        _GRAIN.append(np.tile(_grain(), (8, 8)))
+    rgba = drawing.rgba
+    height, width = rgba.shape[:2]
+    new_w, new_h = max(1, round(width * scale)), max(1, round(height * scale))
+    if (new_w, new_h) != (width, height):
+        rgba = cv2.resize(rgba, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
+    foot = (drawing.foot[0] * new_w / width, drawing.foot[1] * new_h / height)
+    alpha = rgba[..., 3]
+    x, y = (stain[0] - round(foot[0])) % 256, (stain[1] - round(foot[1])) % 256
+    grain = _GRAIN[0][y : y + new_h, x : x + new_w]
+    if grain.shape != alpha.shape:
+        grain = cv2.resize(_GRAIN[0], (new_w, new_h))
+    gain = grain * (255.0 / np.maximum(alpha, 1))
+    out = np.empty_like(rgba)
+    np.minimum(rgba[..., :3] * gain[..., None], 255, out=out[..., :3], casting="unsafe")
+    out[..., 3] = alpha
+    return Sprite(out, foot)
