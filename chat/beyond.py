@@ -44,3 +44,8 @@ def beyond(question: str) -> str:
 def declined(what: str) -> str:
     """The answer to such a question."""
     return f"The video does not show that: {what} cannot be told from the pictures."
+
+
+def declines(answer: str) -> bool:
+    """Whether an answer says that it cannot be told."""
+    return re.search(r"\b(?:not|cannot|can't|doesn't|no way|unknown|impossible|nothing)\b", answer, re.I) is not None

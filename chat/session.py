@@ -1,8 +1,9 @@
 """A dialogue about one analysed video: question in, words out, with what they rest on and what contradicts them.
 
 Session.ask yields the answer in pieces; Session.last is then the whole of it. The detector never runs here. With
-explain="text" a language model words the answer from the facts; what it claims is checked and conflicts are told beside
-it, never rewritten. Where the model fails, says nothing or runs off, the narrator answers, with a visible note.
+explain="text" a language model words the answer from the facts; with explain="lvlm" it answers from what it is shown of
+the video, without being told the facts. What it claims is checked and conflicts are told beside it, never rewritten.
+Where the model fails, says nothing or runs off, the narrator answers, with a visible note.
 
 Next: chat/prompt.py
 """
@@ -12,16 +13,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chat import facts
+from chat.beyond import declines
 from chat.check import conflicts
 from chat.conversation import Conversation, Turn
 from chat.lexicon import singular
-from chat.prompt import build_messages
-from chat.questions import Question, read_question
+from chat.prompt import build_lvlm_messages, build_messages
+from chat.questions import BEYOND, WHETHER, Question, read_question
 from chat.report import Said, narrate
 from tvad.evidence import Evidence
 from tvad.explainer import Explainer, open_explainer
+from tvad.lvlm.view import View
 
-WAYS = ("report", "text")
+WAYS = ("report", "text", "lvlm")
+TURNS = 2  # of the dialogue that the language model is reminded of
+UNSURE = (0.35, 0.65)  # a probability of "yes" between these is no answer
 MAX_NEW_TOKENS = 120
 LONGEST_CHARS = 700  # an answer beyond this has run off
 REPEATS = 3  # so many times the same six words: it runs in circles
@@ -33,11 +38,13 @@ FAILURES = (RuntimeError, ValueError, OSError, MemoryError)
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said. citations: "event 1, 3.2-5.8 s", "track 4". conflicts: claims the evidence contradicts."""
+    """What was said. citations: "event 1, 3.2-5.8 s", "track 4". conflicts: claims the evidence contradicts.
+    yes: the language model's probability that there is an anomaly, None where it was not asked."""
 
     text: str
     citations: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+    yes: float | None = None
 
 
 @dataclass
@@ -46,22 +53,33 @@ class _Heard:
 
     text: str = ""
     trouble: str = ""
+    yes: float | None = None
 
 
 class Session:
     """One video's evidence and a conversation about it.
 
-    explain: "report" (no language model) or "text". explainer: the language model to use; None opens the preset's at
-    the first question that needs it (MissingWeights when it is not installed).
+    explain: "report" (no language model), "text" or "lvlm", which needs `view`, what the language model is shown.
+    explainer: the language model to use; None opens the preset's at the first question that needs it (MissingWeights
+    when it is not installed).
     """
 
-    def __init__(self, evidence: Evidence, explain: str = "report", explainer: Explainer | None = None) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        explain: str = "report",
+        explainer: Explainer | None = None,
+        view: View | None = None,
+    ) -> None:
         if explain not in WAYS:
             raise ValueError(f"cannot explain by {explain!r}; choose one of {list(WAYS)} (--explain)")
+        if explain == "lvlm" and view is None and explainer is None:
+            raise ValueError("explain='lvlm' needs a view of the video (tvad.lvlm.view.view_of)")
         self.evidence = evidence
         self.explain = explain
         self.conversation = Conversation()
         self._explainer = explainer
+        self._view = view
         self._last: Answer | None = None
 
     @property
@@ -76,25 +94,31 @@ class Session:
         read = read_question(question)
         said = narrate(self.evidence, read, self.conversation)
         first = not self.conversation.turns
-        # About a video without anomaly there is nothing to word: the plain No is the answer.
-        by_model = self.explain == "text" and self.evidence.has_anomaly and bool(read.text)
+        heard = _Heard()
         pieces: list[str] = []
-        claimed: list[str] = []
-        for piece in self._worded(read, said, claimed) if by_model else _sentences(said.text):
+        for piece in self._worded(read, said, heard) if self._by_model(read) else _sentences(said.text):
             pieces.append(piece)
             yield piece
+        words = "".join(pieces)
         if first and (note := facts.uncalibrated_note(self.evidence)):
             pieces.append(f" {note}")
             yield pieces[-1]
-        self._close(read, said, "".join(pieces), "".join(claimed))
+        self._close(read, said, "".join(pieces), words if heard.trouble else heard.text or words, heard)
 
-    def _close(self, read: Question, said: Said, text: str, claimed: str) -> None:
+    def _by_model(self, read: Question) -> bool:
+        # About a video without anomaly there is nothing to word: the plain No is the answer.
+        return bool(read.text) and (self.explain == "lvlm" or (self.explain == "text" and self.evidence.has_anomaly))
+
+    def _close(self, read: Question, said: Said, text: str, words: str, heard: _Heard) -> None:
+        claimed = heard.text
         found = conflicts(claimed, self.evidence, read, said.focus) if claimed else ()
         wrong = _verdict(claimed), _verdict(said.text)
         if read.yes_no and not found and set(wrong) == {"yes", "no"}:
             found = (f"The text says {wrong[0]}; from the evidence: {said.text}",)
-        self._last = Answer(text, self._citations(said), found)
-        self.conversation = self.conversation.add(Turn(read.text, text, said.kinds, said.focus))
+        if claimed and BEYOND in said.kinds and not declines(claimed):
+            found = (*found, said.text)
+        self._last = Answer(text, self._citations(said), found, heard.yes)
+        self.conversation = self.conversation.add(Turn(read.text, words, said.kinds, said.focus))
 
     def _citations(self, said: Said) -> tuple[str, ...]:
         events = {e.id: e for e in self.evidence.events}
@@ -103,12 +127,9 @@ class Session:
             *(facts.cite_track(self.evidence.track(i)) for i in said.tracks),
         )
 
-    def _worded(self, read: Question, said: Said, claimed: list[str]) -> Iterator[str]:
-        """The language model's words, kept in `claimed`; after trouble a note and the narrator's words."""
-        heard = _Heard()
-        for piece in self._model_words(read, heard):
-            claimed.append(piece)
-            yield piece
+    def _worded(self, read: Question, said: Said, heard: _Heard) -> Iterator[str]:
+        """The language model's words, kept in `heard`; after trouble a note and the narrator's words."""
+        yield from self._model_words(read, heard)
         if not heard.trouble and read.yes_no and _verdict(said.text) and not _verdict(heard.text):
             heard.trouble = "did not say yes or no"
         if heard.trouble:
@@ -118,19 +139,43 @@ class Session:
 
     def _model_words(self, read: Question, heard: _Heard) -> Iterator[str]:
         if self._explainer is None:
-            self._explainer = open_explainer(self.evidence.preset)
-        messages = build_messages(self.evidence, self.conversation, read.text)
+            self._explainer = open_explainer(self.evidence.preset, self._view if self.explain == "lvlm" else None)
         try:
-            for piece in _first_sentence(self._explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS)):
-                heard.text += piece
-                yield piece
-                heard.trouble = _runs_off(heard.text)
-                if heard.trouble:
-                    return
+            if self.explain == "lvlm":
+                yield from self._shown(self._explainer, read, heard)
+            else:
+                yield from self._told(self._explainer, read, heard)
         except FAILURES as error:
             heard.trouble = f"failed ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+
+    def _shown(self, explainer: Explainer, read: Question, heard: _Heard) -> Iterator[str]:
+        """Words about what the model is shown."""
+        messages = build_lvlm_messages(self.conversation, read.text, explainer.n_tokens, TURNS)
+        if read.yes_no and read.kinds == (WHETHER,) and read.span_s is None:
+            heard.yes = explainer.yes_probability(messages)
+            if UNSURE[0] < heard.yes < UNSURE[1]:
+                yield f"[Not sure: {heard.yes:.0%} for yes.] "
+        yield from _kept(explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS), heard)
+        if not heard.trouble and not heard.text.strip():
+            heard.trouble = "said nothing"
+
+    def _told(self, explainer: Explainer, read: Question, heard: _Heard) -> Iterator[str]:
+        """Words about the facts it is told."""
+        messages = build_messages(self.evidence, self.conversation, read.text)
+        yield from _kept(_first_sentence(explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS)), heard)
+        if not heard.trouble:
+            strays = _strays(heard.text, messages[-1]["content"])
+            heard.trouble = strays if heard.text.strip() else "said nothing"
+
+
+def _kept(pieces: Iterator[str], heard: _Heard) -> Iterator[str]:
+    """The pieces, noted in `heard`, until they run off."""
+    for piece in pieces:
+        heard.text += piece
+        yield piece
+        heard.trouble = _runs_off(heard.text)
+        if heard.trouble:
             return
-        heard.trouble = "said nothing" if not heard.text.strip() else _strays(heard.text, messages[-1]["content"])
 
 
 def _first_sentence(pieces: Iterator[str]) -> Iterator[str]:

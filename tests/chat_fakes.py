@@ -7,6 +7,7 @@ import numpy as np
 
 from heatmap.motion import cell_path, describe_motion, entry_exit
 from tvad.evidence import Event, Evidence, Motion, Track, TrackBox, VideoMeta
+from tvad.lvlm.base import Messages
 from tvad.settings import Settings
 
 SIZE_WH = (640, 360)
@@ -107,12 +108,18 @@ def _walk(rng: np.random.Generator, number: int, start_s: float, end_s: float) -
 class FakeExplainer:
     """Says what it was told to say, in pieces of a few characters; then fails when `fails` is set."""
 
-    def __init__(self, *answers: str, fails: BaseException | None = None) -> None:
+    n_tokens = 5
+
+    def __init__(self, *answers: str, fails: BaseException | None = None, yes: float = 0.9) -> None:
         self.answers = list(answers)
         self.fails = fails
-        self.heard: list[list[dict[str, str]]] = []
+        self.yes = yes
+        self.heard: list[Messages] = []
 
-    def stream(self, messages: list[dict[str, str]], max_new_tokens: int = 160) -> Iterator[str]:
+    def yes_probability(self, messages: Messages) -> float:
+        return self.yes
+
+    def stream(self, messages: Messages, max_new_tokens: int = 160) -> Iterator[str]:
         self.heard.append(messages)
         text = self.answers.pop(0)
         for i in range(0, len(text), 7):

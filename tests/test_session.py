@@ -155,3 +155,53 @@ def test_a_wrong_yes_on_a_detail_is_a_conflict() -> None:
 def test_a_bare_yes_goes_on_to_a_sentence() -> None:
     text = "Yes. The bicycle is the anomaly. More"
     assert ask(by_model(one_event(), text), "is there an anomaly?").text == "Yes. The bicycle is the anomaly."
+
+
+# --- what the model is shown ----------------------------------------------------------------------------------
+
+
+def shown(evidence: Evidence, *answers: str, yes: float = 0.9) -> Session:
+    return Session(evidence, "lvlm", FakeExplainer(*answers, yes=yes))
+
+
+def test_a_model_that_is_shown_the_video_is_not_told_the_facts() -> None:
+    session = shown(one_event(), "Yes, there is a cyclist.", "It moves right.")
+    ask(session, "is there an anomaly?", "how does it move?")
+    first, second = session._explainer.heard  # type: ignore[union-attr]
+    assert [m["role"] for m in first] == ["system", "user"]
+    assert first[1]["tokens"] == 5 and first[1]["content"] == "is there an anomaly?"
+    assert [m["content"] for m in second[1:]] == [
+        "is there an anomaly?",
+        "Yes, there is a cyclist.",  # its own words, without our notes
+        "how does it move?",
+    ]
+    assert second[1]["tokens"] == 5 and "tokens" not in second[3]
+
+
+def test_it_answers_about_videos_without_anomaly_too() -> None:
+    answer = ask(shown(nothing(), "No, there is no anomaly in the video.", yes=0.1), "is there an anomaly?")
+    assert answer.text.startswith("No, there is no anomaly in the video.")
+    assert answer.yes == 0.1
+    assert not answer.conflicts
+
+
+def test_yes_against_the_evidence_is_a_conflict_and_stands() -> None:
+    answer = ask(shown(nothing(), "Yes, there is a cyclist."), "is there an anomaly?")
+    assert answer.text.startswith("Yes, there is a cyclist.")
+    assert answer.conflicts
+
+
+def test_an_even_chance_is_called_not_sure() -> None:
+    assert "Not sure: 52%" in ask(shown(one_event(), "Yes, a cyclist.", yes=0.52), "is there an anomaly?").text
+    assert "Not sure" not in ask(shown(one_event(), "Yes, a cyclist.", yes=0.97), "is there an anomaly?").text
+    assert ask(shown(one_event(), "It moves right."), "how does it move?").yes is None
+
+
+def test_an_invented_name_is_a_conflict() -> None:
+    assert ask(shown(one_event(), "His name is Peter."), "what is his name?").conflicts
+    assert not ask(shown(one_event(), "The video does not show that."), "what is his name?").conflicts
+
+
+def test_showing_needs_something_to_show() -> None:
+    with pytest.raises(ValueError, match="view"):
+        Session(one_event(), "lvlm")

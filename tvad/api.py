@@ -55,7 +55,7 @@ def analyze(
 
 
 def open_session(analysis: Analysis, explain: str | None = None) -> "Session":
-    """A dialogue about an analysed video. `explain`: report, text; None takes the preset's default.
+    """A dialogue about an analysed video. `explain`: report, text, lvlm; None takes the preset's default.
 
     Raises MissingWeights, and ValueError for a way of answering that the preset does not know.
     """
@@ -65,7 +65,14 @@ def open_session(analysis: Analysis, explain: str | None = None) -> "Session":
 
     from chat.session import Session
 
-    return Session(analysis.evidence, explain=explain)
+    if explain != "lvlm":
+        return Session(analysis.evidence, explain=explain)
+
+    from tvad.lvlm.adapter import shipped
+    from tvad.lvlm.view import view_of
+
+    config = shipped(analysis.evidence.preset).config.rae.view
+    return Session(analysis.evidence, explain=explain, view=view_of(*analysis, config=config))
 
 
 def ask(video: str | Path, question: str, settings: Settings | None = None, *, explain: str | None = None) -> "Answer":

@@ -38,7 +38,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no n
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep the analysis.")]
 Explain = Annotated[
     str | None,
-    typer.Option("--explain", help="Who answers: report (no language model) or text. Default: the preset's."),
+    typer.Option("--explain", help="Who answers: report (no language model), text or lvlm. Default: the preset's."),
 ]
 
 
@@ -135,11 +135,12 @@ def speak(words: Iterator[str], timings_s: dict[str, float], echo: bool) -> None
 
 
 def answer_object(evidence: Evidence, answer: Any, explain: str, timings_s: dict[str, float]) -> dict[str, Any]:
-    """What `tvad ask --json` prints."""
+    """What `tvad ask --json` prints. confidence: that has_anomaly is right, by the language model where it was asked."""
+    by_model = answer.yes if evidence.has_anomaly or answer.yes is None else 1 - answer.yes
     return {
         "answer": answer.text,
         "has_anomaly": evidence.has_anomaly,
-        "confidence": evidence.confidence,
+        "confidence": evidence.confidence if by_model is None else round(by_model, 3),
         "events": evidence.events,
         "citations": answer.citations,
         "conflicts": answer.conflicts,

@@ -25,7 +25,13 @@ YES, NO = ("Yes", " Yes", "yes", " yes", "YES"), ("No", " No", "no", " no", "NO"
 
 
 class Explainer(Protocol):
-    """Whatever can go on with a dialogue."""
+    """Whatever can go on with a dialogue. n_tokens: embeddings that it reads before the first question, 0 for none."""
+
+    n_tokens: int
+
+    def yes_probability(self, messages: Messages) -> float:
+        """How likely the next answer begins with "yes" rather than "no", in [0, 1]."""
+        ...
 
     def stream(self, messages: Messages, max_new_tokens: int = 160) -> Iterator[str]:
         """Pieces of the next answer as they come; together they are the answer.

@@ -47,7 +47,7 @@ MINI = Preset(
     vision="tf_efficientnet_lite0",
     analysis=(EFFICIENTNET_LITE0, MINILM_L6),
     explain="report",
-    explain_weights={"report": (), "text": (SMOLLM2_135M,)},
+    explain_weights={"report": (), "text": (SMOLLM2_135M,), "lvlm": (SMOLLM2_135M,)},
     # What a place for people on foot does not expect; ordinary things that look alike are named as normal.
     anomaly=("bicycle", "cart", "vehicle", "scooter"),
     normal=("person", "bag", "umbrella"),
