@@ -135,7 +135,7 @@ def speak(words: Iterator[str], timings_s: dict[str, float], echo: bool) -> None
 
 
 def answer_object(evidence: Evidence, answer: Any, explain: str, timings_s: dict[str, float]) -> dict[str, Any]:
-    """What `tvad ask --json` prints. confidence: that has_anomaly is right, by the language model where it was asked."""
+    """What `tvad ask --json` prints. confidence: that has_anomaly is right, as the language model has it if asked."""
     by_model = answer.yes if evidence.has_anomaly or answer.yes is None else 1 - answer.yes
     return {
         "answer": answer.text,
