@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from training.datasets.synthetic.actors.animals import Bird, Dog
+from training.datasets.synthetic.actors.effects import EFFECTS, Effect
 from training.datasets.synthetic.actors.people import Person
 from training.datasets.synthetic.actors.riders import Rider
 from training.datasets.synthetic.actors.things import THINGS, Thing
@@ -18,6 +20,10 @@ Make = Callable[[np.random.Generator], Actor]
 
 def _thing(noun: str) -> Make:
     return lambda rng: Thing(rng, noun)
+
+
+def _effect(noun: str) -> Make:
+    return lambda rng: Effect(rng, noun)
 
 
 def _car(rng: np.random.Generator) -> Actor:
@@ -32,6 +38,7 @@ NOUNS: dict[str, Make] = {
     "scooter rider": lambda rng: Rider(rng, "scooter rider", "scooter"),
     "wheelchair user": lambda rng: Rider(rng, "wheelchair user", "wheelchair"),
     "motorcyclist": lambda rng: Rider(rng, "motorcyclist", "motorcycle"),
+    "motorcycle": lambda rng: Rider(rng, "motorcycle", "motorcycle"),
     "person with a pram": lambda rng: Rider(rng, "person with a pram", "pram"),
     "person with a trolley": lambda rng: Rider(rng, "person with a trolley", "trolley"),
     "person with a cart": lambda rng: Rider(rng, "person with a cart", "cart"),
@@ -41,12 +48,18 @@ NOUNS: dict[str, Make] = {
     "bus": lambda rng: Vehicle(rng, "bus", "bus"),
     "train": lambda rng: Vehicle(rng, "train", "train"),
     "golf cart": lambda rng: GolfCart(rng, "golf cart"),
+    "dog": lambda rng: Dog(rng, "dog"),
+    "bird": lambda rng: Bird(rng, "bird"),
+    **{noun: _effect(noun) for noun in EFFECTS},
     **{noun: _thing(noun) for noun in THINGS},
 }
 
 
 class Cast:
     """Makes actors of all nouns of NOUNS."""
+
+    def __init__(self, assets: None = None) -> None:
+        self.assets = assets
 
     def make(self, noun: str, rng: np.random.Generator) -> Actor:
         """A new actor. KeyError for an unknown noun, with the known ones."""

@@ -19,17 +19,16 @@ PHASES, STEPS, HEADINGS = 16, 24, 32
 TILT_STEP = 0.08
 SCALE_STEP = math.log(1.06)
 KEPT_PIXELS = 600_000  # of drawings kept for one actor
-GRAIN = 0.06  # unevenness of cloth and paint
 LEAST_SCALE, MOST_SCALE = 1.0, 300.0
 
 
 def _grain() -> np.ndarray:
-    """(256, 256) float32 around 1: stains and folds of several sizes."""
+    """(256, 256) float32 around 0, of deviation 1: stains and folds of several sizes."""
     rng = np.random.default_rng(7)
     total = np.zeros((256, 256), np.float32)
     for size, weight in ((256, 0.5), (85, 0.8), (32, 1.0)):
         total += weight * cv2.resize(rng.standard_normal((size, size)).astype(np.float32), (256, 256))
-    return 1 + GRAIN * total / total.std()
+    return (total / total.std()).astype(np.float32)
 
 
 class Drawn:
@@ -41,6 +40,7 @@ class Drawn:
     size_m: tuple[float, float, float]
     pace: float
     stride: float
+    grain = 0.07  # unevenness of cloth or paint
     period = 1  # cycles after which any action looks the same
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -69,7 +69,7 @@ class Drawn:
             rounded = Pose(pose.action, phase / PHASES, progress / STEPS, turn, tilt * TILT_STEP)
             kept = self.model(rounded).draw(math.exp(step * SCALE_STEP), rounded.heading, rounded.tilt)
             self._keep(key, kept)
-        return finish(kept, px_per_m / math.exp(step * SCALE_STEP), self._stain)
+        return finish(kept, px_per_m / math.exp(step * SCALE_STEP), self._stain, self.grain)
 
     def _keep(self, key: tuple[object, ...], drawing: Drawing) -> None:
         self._kept[key] = drawing
@@ -82,8 +82,8 @@ class Drawn:
 _GRAIN: list[np.ndarray] = []
 
 
-def finish(drawing: Drawing, scale: float, stain: tuple[int, ...]) -> Sprite:
-    """A drawing at a scale of its own, with grain, its colours no longer multiplied by opacity."""
+def finish(drawing: Drawing, scale: float, stain: tuple[int, ...], grain: float) -> Sprite:
+    """A drawing at its exact scale, with grain (a share of the light), colours no longer multiplied by opacity."""
     if not _GRAIN:
         _GRAIN.append(np.tile(_grain(), (8, 8)))
     rgba = drawing.rgba
@@ -94,10 +94,10 @@ def finish(drawing: Drawing, scale: float, stain: tuple[int, ...]) -> Sprite:
     foot = (drawing.foot[0] * new_w / width, drawing.foot[1] * new_h / height)
     alpha = rgba[..., 3]
     x, y = (stain[0] - round(foot[0])) % 256, (stain[1] - round(foot[1])) % 256
-    grain = _GRAIN[0][y : y + new_h, x : x + new_w]
-    if grain.shape != alpha.shape:
-        grain = cv2.resize(_GRAIN[0], (new_w, new_h))
-    gain = grain * (255.0 / np.maximum(alpha, 1))
+    stains = _GRAIN[0][y : y + new_h, x : x + new_w]
+    if stains.shape != alpha.shape:
+        stains = cv2.resize(_GRAIN[0], (new_w, new_h))
+    gain = (1 + grain * stains) * (255.0 / np.maximum(alpha, 1))
     out = np.empty_like(rgba)
     np.minimum(rgba[..., :3] * gain[..., None], 255, out=out[..., :3], casting="unsafe")
     out[..., 3] = alpha

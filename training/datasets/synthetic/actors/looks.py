@@ -18,8 +18,8 @@ NO_AXIS = (0.0, 0.0, 0.0)
 @dataclass(frozen=True)
 class Look:
     """Clothes and body. upper, lower: colour names, with `_rgb` their shades. top: "shirt", "t-shirt", "jacket",
-    "coat", "hoodie"; bottom: "trousers", "shorts", "skirt"; pattern: "plain", "stripes", "block"; hat: "", "cap", "hood",
-    "beanie", "helmet"; carried: "", "backpack", "shoulder bag", "handbag", "suitcase", "umbrella"."""
+    "coat", "hoodie"; bottom: "trousers", "shorts", "skirt"; pattern: "plain", "stripes", "block"; hat: "", "cap",
+    "hood", "beanie", "helmet"; carried: "", "backpack", "shoulder bag", "handbag"."""
 
     build: Build
     upper: str
@@ -104,7 +104,7 @@ def _arm(m: Model, body: Body, look: Look, side: int) -> None:
     sleeve = look.skin if look.top == "t-shirt" else look.upper_rgb
     if look.top == "t-shirt":
         middle = between(shoulder, elbow, 0.62)
-        m.chain([(shoulder, 0.034 * h * w), (middle, 0.032 * h * w)], look.upper_rgb, -0.01)
+        m.chain([(shoulder, 0.031 * h * w), (middle, 0.027 * h * w)], look.upper_rgb, -0.01)
         m.chain([(middle, 0.024 * h * w), (elbow, 0.023 * h * w), (wrist, 0.017 * h)], look.skin)
     else:
         thick = 1.15 if look.top in ("jacket", "coat", "hoodie") else 1.0

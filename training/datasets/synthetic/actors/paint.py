@@ -1,8 +1,8 @@
 """Paint: solids in metres, projected, shaded and drawn small with soft edges.
 
 A model has solids in its own frame (x ahead, y to its left, z up, metres). The view is orthographic: heading turns it
-on the ground, tilt is how far the camera looks down. Everything is drawn larger than asked for and averaged down, so that
-borders are as soft as a sensor makes them.
+on the ground, tilt is how far the camera looks down. Everything is drawn larger than asked for and averaged down, so
+that borders are as soft as a sensor makes them.
 
 Next: training/datasets/synthetic/actors/drawn.py
 """
@@ -20,6 +20,7 @@ Rgb = tuple[int, int, int]
 AROUND = 14  # points on the rim of a blob
 SHIFT = 4  # binary digits after the point in drawing
 BANDS = ((1.0, 0.0, 0.74), (0.74, 0.16, 0.96), (0.42, 0.34, 1.1))  # size, way to the light, brightness
+PLAIN = ((1.0, 0.0, 1.0),)
 LIGHT = (-0.45, -0.75)  # towards the light, on the picture (x right, y down)
 SUN = (-0.35, -0.4, 0.85)  # the same for faces: right, away, up
 MOST_PIXELS = 900_000  # of the large drawing
@@ -136,13 +137,14 @@ class Model:
         ow, oh = max(1, round(width * over)), max(1, round(height * over))
         canvas = np.zeros((oh, ow, 4), np.uint8)
         origin = -low * scale + pad * over
-        rims = self._rims(centre, all3[n:, :2], radius, n, scale, origin)
         flat = centre * scale + origin
+        rims = _rims(flat, all3[n:, :2] * scale, radius * scale)
+        corners = np.round(flat * (1 << SHIFT)).astype(np.int32)
         for solid in self._sorted(depth):
             if solid.kind == "chain":
-                _chain(canvas, rims, flat, solid)
+                _chain(canvas, rims, solid)
             else:
-                self._flat_on(canvas, flat, solid, scale, turn)
+                self._flat_on(canvas, corners, solid, scale, turn)
         small = canvas if over == 1 else cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
         return Drawing(small, (float(origin[0]) / over, float(origin[1]) / over))
 
@@ -156,32 +158,19 @@ class Model:
             self._radius.append(width / 2)
 
     def _sorted(self, depth: np.ndarray) -> list[_Solid]:
-        keys = [float(depth[s.start : s.start + s.count].mean()) + s.bias for s in self._solids]
+        far = depth.tolist()
+        keys = [sum(far[s.start : s.start + s.count]) / s.count + s.bias for s in self._solids]
         return [self._solids[i] for i in sorted(range(len(keys)), key=lambda i: -keys[i])]
 
-    def _rims(
-        self, centre: np.ndarray, axes: np.ndarray, radius: np.ndarray, n: int, scale: float, origin: np.ndarray
-    ) -> np.ndarray:
-        """Rim of every blob, (n, AROUND, 2) px, relative to its centre."""
-        first, second = axes[:n], axes[n:]
-        # Rounding adds to an ellipse only where both run around the same way.
-        first = np.where(first[:, :1] < 0, -first, first)
-        second = np.where(second[:, 1:] < 0, -second, second)
-        ex, ey = np.array([1.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)
-        a, b = first + radius[:, None] * ex, second + radius[:, None] * ey
-        return (a[:, None] * _RIM[0][None, :, None] + b[:, None] * _RIM[1][None, :, None]) * scale
-
-    def _flat_on(self, canvas: np.ndarray, flat: np.ndarray, solid: _Solid, scale: float, turn: np.ndarray) -> None:
-        points = flat[solid.start : solid.start + solid.count]
-        fixed = np.round(points * (1 << SHIFT)).astype(np.int32)
+    def _flat_on(self, canvas: np.ndarray, corners: np.ndarray, solid: _Solid, scale: float, turn: np.ndarray) -> None:
+        fixed = corners[solid.start : solid.start + solid.count]
         colour = solid.colours[0]
         if solid.kind == "line":
             thick = max(1, round(solid.width * scale))
             cv2.polylines(canvas, [fixed], False, (*colour, 255), thick, cv2.LINE_8, SHIFT)
             return
-        following = np.roll(points, -1, axis=0)
-        area = float((points[:, 0] * following[:, 1] - following[:, 0] * points[:, 1]).sum())
-        if area >= 0:  # counter-clockwise to the eye is negative where y runs down
+        (ax, ay), (bx, by), (cx, cy) = fixed[:3].tolist()
+        if (bx - ax) * (cy - by) - (by - ay) * (cx - bx) >= 0:  # counter-clockwise to the eye, as y runs down
             return
         light = _sunlight(self._points[solid.start : solid.start + 3], turn) if solid.shaded else 1.0
         cv2.fillConvexPoly(canvas, fixed, (*_times(colour, light), 255), cv2.LINE_8, SHIFT)
@@ -198,26 +187,30 @@ def _sunlight(corners: Sequence[Vec], turn: np.ndarray) -> float:
     return 0.8 + 0.28 * (SUN[0] * right + SUN[1] * away + SUN[2] * nz) / size
 
 
-def _chain(canvas: np.ndarray, rims: np.ndarray, flat: np.ndarray, solid: _Solid) -> None:
-    ids = range(solid.start, solid.start + solid.count)
-    pairs = [(i, i) for i in ids] if solid.count == 1 else [(i, i + 1) for i in ids[:-1]]
-    bands = BANDS if solid.shaded else ((1.0, 0.0, 1.0),)
-    hulls = []
-    for i, j in pairs:
-        both = np.concatenate([rims[i] + flat[i], rims[j] + flat[j]])
-        hulls.append(cv2.convexHull(both, returnPoints=False)[:, 0])
-    for size, way, bright in bands:
-        for (i, j), hull, colour in zip(pairs, hulls, solid.colours, strict=True):
-            both = np.concatenate([_band(rims[i], size, way) + flat[i], _band(rims[j], size, way) + flat[j]])[hull]
-            fixed = np.round(both * (1 << SHIFT)).astype(np.int32)
-            cv2.fillConvexPoly(canvas, fixed, (*_times(colour, bright), 255), cv2.LINE_8, SHIFT)
+def _chain(canvas: np.ndarray, rims: np.ndarray, solid: _Solid) -> None:
+    """Links of a chain, a darker rim first, then the band in the light; rims (bands, n, AROUND, 2), fixed point."""
+    links = max(1, solid.count - 1)
+    each = 1 if solid.count == 1 else 2
+    bands = BANDS if solid.shaded else PLAIN
+    outlines = []
+    for i in range(solid.start, solid.start + links):
+        points = rims[: len(bands), i : i + each].reshape(len(bands), -1, 2)
+        outlines.append(points.take(cv2.convexHull(points[0], returnPoints=False)[:, 0], axis=1))
+    for k, (_, _, bright) in enumerate(bands):
+        for outline, colour in zip(outlines, solid.colours, strict=True):
+            cv2.fillConvexPoly(canvas, outline[k], (*_times(colour, bright), 255), cv2.LINE_8, SHIFT)
 
 
-def _band(rim: np.ndarray, size: float, way: float) -> np.ndarray:
-    if way == 0.0:
-        return rim
-    reach = np.abs(rim).max(axis=0)
-    return rim * size + reach * np.array(LIGHT, np.float32) * way
+def _rims(centre: np.ndarray, axes: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Rims of n blobs in each band of light, (bands, n, AROUND, 2) px, fixed point; axes (2 n, 2)."""
+    first, second = axes[: len(centre)], axes[len(centre) :]
+    # Rounding adds to an ellipse only where both run around the same way.
+    first = np.where(first[:, :1] < 0, -first, first) + radius[:, None] * (1, 0)
+    second = np.where(second[:, 1:] < 0, -second, second) + radius[:, None] * (0, 1)
+    rims = first[:, None] * _RIM[0][None, :, None] + second[:, None] * _RIM[1][None, :, None]
+    aside = np.abs(rims).max(axis=1, keepdims=True) * LIGHT
+    bands = [rims * size + aside * way + centre[:, None] for size, way, _ in BANDS]
+    return np.round(np.stack(bands) * (1 << SHIFT)).astype(np.int32)
 
 
 def _times(colour: Rgb, light: float) -> Rgb:

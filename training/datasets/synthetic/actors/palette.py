@@ -69,4 +69,12 @@ def _fitting(name: str) -> np.ndarray:
             good[NAMES.index("light grey")] = False
         votes += good[named]
     best = max(4.0, votes.max() - 1) if (votes >= 4).sum() >= 20 else votes.max()
-    return (rgb[votes >= best] * 255).astype(np.uint8)
+    fitting = rgb[votes >= best]
+    # Strong and bright colours are rare on the street.
+    light, *ab = np.moveaxis(cv2.cvtColor(fitting[None], cv2.COLOR_RGB2LAB)[0], -1, 0)
+    chroma = np.hypot(*ab)
+    keen = (chroma - np.percentile(chroma, 5)) / 12
+    if name not in ("white", "yellow", "pink", "orange"):
+        keen += np.maximum(0, light - 50) / 14
+    keep = rng.random(len(fitting)) < np.exp(-np.maximum(0, keen))
+    return (fitting[keep] * 255).astype(np.uint8)

@@ -24,8 +24,8 @@ RUN_ANKLE = (6, 14, 18, 8, -16, -24, -10, 0, 4, 6)
 
 @dataclass(frozen=True)
 class Manner:
-    """How someone moves: energy (1 is usual) scales swings; side: 1 or -1, the hand that acts; falls: radians, the way of
-    a fall from straight ahead; seed: order of blows."""
+    """How someone moves: energy (1 is usual) scales swings; side: 1 or -1, the hand that acts; falls: radians, the
+    way of a fall from straight ahead; seed: order of blows."""
 
     energy: float = 1.0
     side: int = 1
@@ -169,7 +169,7 @@ def _guard(m: Manner) -> Angles:
 def fight(phase: float, progress: float, m: Manner) -> Angles:
     """Blows by the phase: jab, cross, kick, clinch or ducking, in an order that differs from one fighter to another."""
     at = phase + progress
-    blow = (int(math.floor(at)) * 7 + m.seed) % 5
+    blow = (math.floor(at) * 7 + m.seed) % 5
     hit = math.sin(math.pi * (at % 1.0)) ** 2
     base = _guard(m)
     if blow in (0, 1):
@@ -274,16 +274,10 @@ def skate(phase: float, progress: float, m: Manner) -> Angles:
     """Sideways on a board, one push of the hind foot a cycle."""
     push_off = max(0.0, _wave(phase)) ** 2
     sway = _wave(phase, 0.2)
-    front, hind = (0, 1) if m.side > 0 else (1, 0)
-
-    def pair(a: float, b: float) -> Pair:
-        return (a, b) if front == 0 else (b, a)
-
-    del hind
     return Angles(
-        hip=pair(0.5 - 0.1 * sway, -0.05 - 0.55 * push_off), knee=pair(0.65, 0.45 - 0.25 * push_off),
+        hip=_sided(m, 0.5 - 0.1 * sway, -0.05 - 0.55 * push_off), knee=_sided(m, 0.65, 0.45 - 0.25 * push_off),
         spread=(0.12, 0.12), trunk=0.28 + 0.12 * push_off, twist=0.5 * m.side * (1 - push_off),
-        shoulder=pair(0.3 + 0.3 * sway, -0.3 - 0.3 * sway), out=(0.55, 0.55), elbow=(0.5, 0.5), nod=0.0,
+        shoulder=_sided(m, 0.3 + 0.3 * sway, -0.3 - 0.3 * sway), out=(0.55, 0.55), elbow=(0.5, 0.5), nod=0.0,
     )  # fmt: skip
 
 

@@ -91,7 +91,10 @@ class Rider(Drawn):
     def _board(self, m: Model, pose: Pose) -> None:
         phase = 0.6 if self.rests else pose.phase
         a = angles_of("skate", phase, 0.0, self.manner)
-        dress(m, pose_body(self.look.build, replace(a, lift=0.1, yaw=0.7 * self.manner.side)), self.look)
+        body = pose_body(self.look.build, replace(a, yaw=0.7 * self.manner.side))
+        dress(m, body, self.look)
+        standing = body.ankles[0 if self.manner.side > 0 else 1]
+        m.move((-standing[0] + 0.12, -standing[1], 0.1 + 0.055 * self.look.build.height - standing[2]))
         m.loft([((x, 0.0, 0.09), (0.03, 0.0, 0.0), (0.0, 0.1, 0.0), 0.012) for x in (-0.38, 0.38)], self.frame, 0.05)
         for x in (-0.26, 0.26):
             m.loft([((x, y, 0.035), (0.035, 0.0, 0.0), (0.0, 0.0, 0.035), 0.0) for y in (-0.09, 0.09)], TYRE, 0.08)
@@ -177,7 +180,7 @@ def motorcycle(m: Model, paint: Rgb) -> None:
     m.chain([((-0.6, -0.14, 0.35), 0.05), ((0.05, -0.14, 0.3), 0.04)], STEEL)
 
 
-def _pram(m: Model, at: Vec, grip: float, colour: Rgb) -> None:
+def pram(m: Model, at: Vec, grip: float, colour: Rgb) -> None:
     x = at[0]
     for wx in (0.25, 0.75):
         for y in (0.24, -0.24):
@@ -190,7 +193,7 @@ def _pram(m: Model, at: Vec, grip: float, colour: Rgb) -> None:
     m.loft(hood, colour, -0.01)
 
 
-def _trolley(m: Model, at: Vec, grip: float, colour: Rgb) -> None:
+def trolley(m: Model, at: Vec, grip: float, colour: Rgb) -> None:
     """A shopping trolley: a grid of wires with goods in it."""
     x, top = at[0], grip - 0.05
     corners = [(x + 0.05, 0.26), (x + 0.9, 0.2)]
@@ -209,7 +212,7 @@ def _trolley(m: Model, at: Vec, grip: float, colour: Rgb) -> None:
             m.line([(x + wx, y, 0.1), (x + wx, y, 0.45)], 0.02, STEEL)
 
 
-def _cart(m: Model, at: Vec, grip: float, colour: Rgb) -> None:
+def cart(m: Model, at: Vec, grip: float, colour: Rgb) -> None:
     """A platform with boxes on it."""
     x = at[0]
     m.line([(x, 0.25, 0.2), (x, 0.25, grip), (x, -0.25, grip), (x, -0.25, 0.2)], 0.04, STEEL)
@@ -232,7 +235,7 @@ def block(m: Model, at: Vec, size: Vec, colour: Rgb, bias: float = 0.0) -> None:
         m.face([low[i], low[j], high[j], high[i]], colour, bias)
 
 
-PUSHED = {"pram": _pram, "trolley": _trolley, "cart": _cart}
+PUSHED = {"pram": pram, "trolley": trolley, "cart": cart}
 
 # What one rides: length, how much taller the rider is on it, usual pace (m/s), metres per cycle of the legs.
 MOUNTS = {

@@ -34,9 +34,9 @@ class Build:
 class Angles:
     """Radians; pairs are (left, right), positive bends forwards or outwards.
 
-    trunk, lean, twist: of the back: forwards, to the left, turning left. pitch, roll, yaw: of the whole body. lift: metres
-    above the ground. seat: where the pelvis is, in place of standing on the ground. hands, feet: points to be reached
-    (in the frame of the seat, so only with one), in place of angles.
+    trunk, lean, twist: of the back: forwards, to the left, turning left. pitch, roll, yaw: of the whole body. lift:
+    metres above the ground. seat: where the pelvis is, in place of standing on the ground. hands, feet: points to be
+    reached, in place of angles; only with a seat.
     """
 
     hip: Pair = (0.0, 0.0)

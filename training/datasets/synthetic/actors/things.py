@@ -11,7 +11,7 @@ import numpy as np
 from training.datasets.synthetic.actors.drawn import Drawn
 from training.datasets.synthetic.actors.paint import Model, Rgb
 from training.datasets.synthetic.actors.palette import BAGS, PAINTED, choose_colour, shade
-from training.datasets.synthetic.actors.riders import TYRE, bicycle, block, motorcycle
+from training.datasets.synthetic.actors.riders import PUSHED, TYRE, bicycle, block, motorcycle
 from training.datasets.synthetic.actors.skeleton import Vec
 from training.datasets.synthetic.stage import Pose
 
@@ -65,16 +65,14 @@ def _suitcase(m: Model, size: Vec, paint: Rgb, second: Rgb, pose: Pose) -> None:
     block(m, (0.0, 0.0, 0.05), (length, wide, tall * 0.72), paint)
     for x in (-0.25, 0.25):
         m.line([(x * length, -wide / 2, 0.08), (x * length, -wide / 2, tall * 0.7)], 0.012, (60, 60, 62), -0.01)
-    m.line(
-        [(-length * 0.2, 0.0, tall * 0.75), (-length * 0.2, 0.0, tall), (length * 0.2, 0.0, tall), (length * 0.2, 0.0, tall * 0.75)],
-        0.02, (90, 90, 94),
-    )  # fmt: skip
+    rods = [(x * length, 0.0, z * tall) for x, z in ((-0.2, 0.75), (-0.2, 1.0), (0.2, 1.0), (0.2, 0.75))]
+    m.line(rods, 0.02, (90, 90, 94))
     for x in (-0.4, 0.4):
         m.chain([((x * length, 0.0, 0.03), 0.03)], TYRE, 0.05)
 
 
 def _box(m: Model, size: Vec, paint: Rgb, second: Rgb, pose: Pose) -> None:
-    length, wide, tall = size
+    length, _, tall = size
     block(m, (0.0, 0.0, 0.0), size, paint)
     tape = [(-length / 2, -0.03, tall + 0.001), (length / 2, -0.03, tall + 0.001), (length / 2, 0.03, tall + 0.001)]
     m.face([*tape, (-length / 2, 0.03, tall + 0.001)], tuple(int(v * 0.85) for v in paint), -0.2)  # type: ignore[arg-type]
@@ -114,16 +112,21 @@ def _stone(m: Model, size: Vec, paint: Rgb, second: Rgb, pose: Pose) -> None:
 
 def _bin(m: Model, size: Vec, paint: Rgb, second: Rgb, pose: Pose) -> None:
     length, wide, tall = size
-    m.loft(
-        [
-            ((0.0, 0.0, z * tall), (length * s, 0.0, 0.0), (0.0, wide * s, 0.0), 0.01)
-            for z, s in ((0.03, 0.42), (0.9, 0.5))
-        ],
-        paint,
-    )
-    m.loft(
-        [((0.0, 0.0, z * tall), (length * 0.5, 0, 0), (0, wide * 0.5, 0), 0.02) for z in (0.9, 0.98)], _dim(paint), -0.3
-    )
+
+    def rim(height: float, share: float, rounding: float) -> tuple[Vec, Vec, Vec, float]:
+        return (0.0, 0.0, height * tall), (length * share, 0.0, 0.0), (0.0, wide * share, 0.0), rounding
+
+    m.loft([rim(0.03, 0.42, 0.01), rim(0.9, 0.5, 0.01)], paint)
+    m.loft([rim(0.9, 0.5, 0.02), rim(0.98, 0.5, 0.02)], _dim(paint), -0.3)
+
+
+def _pushed(name: str) -> "Build":
+    """What people push, its middle over the origin."""
+
+    def build(m: Model, size: Vec, paint: Rgb, second: Rgb, pose: Pose) -> None:
+        PUSHED[name](m, (-size[0] / 2, 0.0, 0.0), size[2], paint)
+
+    return build
 
 
 def _dim(colour: Rgb) -> Rgb:
@@ -143,5 +146,8 @@ THINGS: dict[str, tuple[Build, Vec, tuple[float, ...], str, float]] = {
     "ball": (_ball, (0.22, 0.22, 0.22), PAINTED, "", 0.7),
     "bottle": (_bottle, (0.08, 0.08, 0.3), BAGS, "green", 1.5),
     "stone": (_stone, (0.12, 0.12, 0.12), BAGS, "grey", 1.0),
+    "pram": (_pushed("pram"), (0.9, 0.5, 1.02), BAGS, "", 1.0),
+    "trolley": (_pushed("trolley"), (0.95, 0.55, 1.02), BAGS, "", 1.0),
+    "cart": (_pushed("cart"), (1.05, 0.6, 1.0), BAGS, "", 1.0),
     "bin": (_bin, (0.5, 0.5, 1.0), BAGS, "", 1.0),
 }

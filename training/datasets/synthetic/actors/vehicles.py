@@ -6,6 +6,7 @@ Next: training/datasets/synthetic/actors/animals.py
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -55,22 +56,27 @@ class Kind:
     hood: float
 
 
+_SALOON = ((-0.46, 0.0), (-0.33, 1.0), (0.06, 1.0), (0.24, 0.0))
+_HATCH = ((-0.49, 0.2), (-0.44, 1.0), (0.08, 1.0), (0.26, 0.0))
+_VAN = ((-0.5, 0.9), (-0.49, 1.0), (0.27, 1.0), (0.42, 0.0))
+_BUS = ((-0.5, 0.9), (-0.49, 1.0), (0.485, 1.0), (0.5, 0.1))
+_CAB = ((0.2, 0.95), (0.22, 1.0), (0.44, 1.0), (0.49, 0.1))
+_TRAIN = ((-0.5, 0.9), (-0.495, 1.0), (0.48, 1.0), (0.5, 0.2))
 KINDS = {
-    "car": Kind(4.3, 1.78, 1.46, 0.92, 0.32, (-0.31, 0.31), 9.0, ((-0.46, 0), (-0.33, 1), (0.06, 1), (0.24, 0)), 3, 0.8),
-    "hatchback": Kind(3.8, 1.7, 1.5, 0.95, 0.3, (-0.33, 0.32), 8.5, ((-0.49, 0.2), (-0.44, 1), (0.08, 1), (0.28, 0)), 2,
-                      0.82),
-    "estate": Kind(4.6, 1.85, 1.68, 1.02, 0.36, (-0.31, 0.31), 9.0, ((-0.49, 0.2), (-0.44, 1), (0.08, 1), (0.23, 0)), 3,
-                   0.92),
-    "van": Kind(4.9, 1.95, 2.1, 1.1, 0.34, (-0.31, 0.33), 8.0, ((-0.5, 0.9), (-0.49, 1), (0.27, 1), (0.42, 0)), 1, 0.85),
-    "bus": Kind(11.0, 2.5, 3.0, 1.25, 0.48, (-0.26, 0.3), 8.0, ((-0.5, 0.9), (-0.49, 1), (0.485, 1), (0.5, 0.1)), 8, 1.0),
-    "truck": Kind(7.5, 2.4, 3.1, 1.2, 0.48, (-0.34, 0.34), 8.0, ((0.2, 0.95), (0.22, 1), (0.44, 1), (0.49, 0.1)), 1, 1.0),
-    "train": Kind(18.0, 2.8, 3.6, 1.6, 0.4, (-0.38, -0.3, 0.3, 0.38), 12.0,
-                  ((-0.5, 0.9), (-0.495, 1), (0.48, 1), (0.5, 0.2)), 12, 1.0),
-}  # fmt: skip
+    "car": Kind(4.3, 1.78, 1.46, 0.92, 0.32, (-0.31, 0.31), 9.0, _SALOON, 3, 0.8),
+    "hatchback": Kind(3.8, 1.7, 1.5, 0.95, 0.3, (-0.33, 0.32), 8.5, _HATCH, 2, 0.82),
+    "estate": Kind(4.6, 1.85, 1.68, 1.02, 0.36, (-0.31, 0.31), 9.0, _HATCH, 3, 0.92),
+    "van": Kind(4.9, 1.95, 2.1, 1.1, 0.34, (-0.31, 0.33), 8.0, _VAN, 1, 0.85),
+    "bus": Kind(11.0, 2.5, 3.0, 1.25, 0.48, (-0.26, 0.3), 8.0, _BUS, 8, 1.0),
+    "truck": Kind(7.5, 2.4, 3.1, 1.2, 0.48, (-0.34, 0.34), 8.0, _CAB, 1, 1.0),
+    "train": Kind(18.0, 2.8, 3.6, 1.6, 0.4, (-0.38, -0.3, 0.3, 0.38), 12.0, _TRAIN, 12, 1.0),
+}
 
 
 class Vehicle(Drawn):
     """Something with an engine, drawn whole whatever the action is."""
+
+    grain = 0.025
 
     def __init__(self, rng: np.random.Generator, noun: str, kind: str) -> None:
         super().__init__(rng)
@@ -165,7 +171,7 @@ class Vehicle(Drawn):
 
 
 def _pairs(sections: Sequence[Section]) -> list[tuple[Section, Section]]:
-    return list(zip(sections[:-1], sections[1:], strict=True))
+    return list(pairwise(sections))
 
 
 def shell(
@@ -208,7 +214,7 @@ def _window(m: Model, sections: Sequence[Section], x0: float, x1: float, s: floa
     corners: list[Vec] = []
     for x, share in ((x0, 0.1), (x1, 0.1), (x1, 0.84), (x0, 0.84)):
         u = (x - a.x) / max(1e-6, b.x - a.x)
-        section = Section(x, *(v + (w - v) * u for v, w in ((a.low, b.low), (a.high, b.high))), a.bottom, a.top)
+        section = Section(x, a.low + (b.low - a.low) * u, a.high + (b.high - a.high) * u, a.bottom, a.top)
         px, py, pz = _side(section, share, s)
         corners.append((px, py + s * 0.004, pz))
     m.face(corners if s < 0 else corners[::-1], GLASS, WINDOW)
@@ -236,8 +242,17 @@ def _plate(
     m.face(corners if s > 0 else corners[::-1], colour, layer, lit=False)
 
 
+# Of a golf cart: x, half width (share), top.
+GOLF = (
+    (-1.15, 0.85, 0.72), (-1.05, 1.0, 0.8), (-0.35, 1.0, 0.8), (-0.3, 1.0, 0.42), (0.5, 1.0, 0.42), (0.58, 1.0, 0.85),
+    (1.0, 0.95, 0.72), (1.15, 0.75, 0.55),
+)  # fmt: skip
+
+
 class GolfCart(Drawn):
     """A small open cart with a roof and a driver."""
+
+    grain = 0.03
 
     def __init__(self, rng: np.random.Generator, noun: str) -> None:
         super().__init__(rng)
@@ -250,11 +265,7 @@ class GolfCart(Drawn):
 
     def model(self, pose: Pose) -> Model:
         m = Model()
-        body = [
-            Section(x, 0.55 * w, 0.55 * w, 0.25, top)
-            for x, w, top in ((-1.15, 0.85, 0.72), (-1.05, 1.0, 0.8), (-0.35, 1.0, 0.8), (-0.3, 1.0, 0.42), (0.5, 1.0, 0.42),
-                              (0.58, 1.0, 0.85), (1.0, 0.95, 0.72), (1.15, 0.75, 0.55))
-        ]  # fmt: skip
+        body = [Section(x, 0.55 * w, 0.55 * w, 0.25, top) for x, w, top in GOLF]
         shell(m, body, self.paint, BODY, sill=0.3)
         for x in (-0.78, 0.8):
             for s in (1.0, -1.0):
