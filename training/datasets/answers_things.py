@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chat.facts import article, capital, listed
+from chat.facts import capital, listed
 from training.datasets.qa_words import (
-    DOINGS,
+    a_,
     colours,
     count_word,
     doing,
@@ -198,7 +198,7 @@ def count(everyone: Sequence[TargetRecord]) -> Answer:
     """How many of all targets of a clip, and the first ones by name."""
     n = len(everyone)
     groups = [[t for t in everyone if t.noun == noun] for noun in dict.fromkeys(t.noun for t in everyone)]
-    names = [several_of(group) if len(group) > 1 else article(group[0].noun) for group in groups[:LISTED]]
+    names = [several_of(group) if len(group) > 1 else a_(group[0].noun) for group in groups[:LISTED]]
     rest = n - sum(len(group) for group in groups[:LISTED])
     said = listed([*names, f"{count_word(rest)} more"] if rest else names)
     number = count_word(n)
@@ -216,7 +216,7 @@ def count(everyone: Sequence[TargetRecord]) -> Answer:
 
 
 def is_there(noun: str) -> Answer:
-    a = article(noun)
+    a = a_(noun)
     return Answer(
         (
             f"Yes, there is {a} in the video.",
@@ -269,12 +269,9 @@ def _groups(targets: Sequence[TargetRecord]) -> list[list[TargetRecord]]:
     """Targets by their start; MANY or more of the same kind that do the same together, at the first one's place."""
     kinds: dict[tuple[str, str], list[TargetRecord]] = {}
     for t in targets:
-        kinds.setdefault((t.noun, t.anomaly), []).append(t)
-    flat = [
-        (k, [t]) if len(ts) < MANY else (k, ts) for k, ts in kinds.items() for t in (ts if len(ts) < MANY else ts[:1])
-    ]
-    order = {id(t): i for i, t in enumerate(targets)}
-    return [group for _, group in sorted(flat, key=lambda pair: order[id(pair[1][0])])]
+        kinds.setdefault((t.noun, doing(t)), []).append(t)
+    groups = [group for ts in kinds.values() for group in ([ts] if len(ts) >= MANY else [[t] for t in ts])]
+    return sorted(groups, key=lambda group: targets.index(group[0]))
 
 
 def several_of(group: Sequence[TargetRecord]) -> str:
@@ -287,13 +284,13 @@ def _is_group(named: Sequence[Named]) -> bool:
 
 
 def _things(targets: Sequence[TargetRecord], limit: int) -> tuple[str, dict[str, Any]]:
-    """ "a cyclist in a red top who rides a bicycle and six people who run", at most `limit` of them, and their slots."""
+    """ "a cyclist in a red top who rides a bicycle and six people who run", at most `limit`, and its slots."""
     groups = _groups(targets)[:limit]
     said, single = [], []
     for group in groups:
         first = group[0]
         if len(group) >= MANY:
-            said.append(f"{several_of(group)} {who(first)} {DOINGS[first.anomaly].many}")
+            said.append(f"{several_of(group)} {who(first)} {doing(first, many=True)}")
         else:
             said.append(f"{phrase(first)} {who(first)} {doing(first)}")
             single.append(first)

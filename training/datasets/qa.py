@@ -117,18 +117,20 @@ def named(record: ClipRecord) -> list[Named]:
 
 
 def _turn(record: ClipRecord, asked: _Asked, first: str, rng: np.random.Generator, split: str) -> tuple[QA, _Asked]:
-    left = {kind: share for kind, share in SHARES.items() if kind not in asked.kinds}
-    left = left or dict(SHARES)
+    left = {kind: share for kind, share in SHARES.items() if kind not in asked.kinds} or dict(SHARES)
+    kind = first
     while True:
-        share = np.array(list(left.values()))
-        kind = first or str(rng.choice(list(left), p=share / share.sum()))
+        if not kind:
+            share = np.array(list(left.values()))
+            kind = str(rng.choice(list(left), p=share / share.sum()))
         qa = _try(record, asked, kind, rng, split)
         if qa is not None:
-            about = [n for n in asked.everyone if n.target.id in qa.targets]
-            it = about[0] if len(about) == 1 else None if about else asked.it
-            return qa, replace(asked, kinds=(*asked.kinds, kind), it=it)
-        left.pop(kind, None)
-        left = left or {"unanswerable": 1.0}
+            break
+        left = {other: share for other, share in left.items() if other != kind} or {"unanswerable": 1.0}
+        kind = ""
+    about = [n for n in asked.everyone if n.target.id in qa.targets]
+    it = about[0] if len(about) == 1 else None if about else asked.it
+    return qa, replace(asked, kinds=(*asked.kinds, kind), it=it)
 
 
 def _try(record: ClipRecord, asked: _Asked, kind: str, rng: np.random.Generator, split: str) -> QA | None:
@@ -136,14 +138,14 @@ def _try(record: ClipRecord, asked: _Asked, kind: str, rng: np.random.Generator,
     follows = bool(asked.kinds)
     if kind == "absent":
         made = thing_question(record, rng, split, follows)
-        return made and _qa(_written(made[0]), kind, made[1], rng, ())
+        return None if made is None else _qa(made[0], kind, made[1], rng, ())
     if kind == "colour":
         known = [n for n in everyone if colours(n.target) and n.target.noun not in NAMELESS]
         if not known:
             return None
         one = asked.it if asked.it in known else known[int(rng.integers(len(known)))]
-        question, answer = colour_question(one, rng, split, follows and one is asked.it)
-        return _qa(_filled(question, one, asked, rng), kind, answer, rng, (one,))
+        template, answer = colour_question(one, rng, split, follows and one is asked.it)
+        return _qa(_filled(template, one, asked, rng), kind, answer, rng, (one,))
     about = _about(kind, asked, rng)
     question = _question(kind, about, asked, rng, split)
     if question is None:

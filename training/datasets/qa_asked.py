@@ -7,11 +7,10 @@ import re
 
 import numpy as np
 
-from chat.facts import article
 from chat.lexicon import COLOURS, kin, singular
 from training.datasets.answers_things import Answer, Named, has_colour, is_not_there, is_there
 from training.datasets.phrasings import templates
-from training.datasets.qa_words import NAMELESS, PEOPLE, colours, is_person
+from training.datasets.qa_words import NAMELESS, PEOPLE, a_, colours, is_person
 from training.datasets.records import ClipRecord
 
 # What people ask for, one word for each kind of thing; the first word of a kind is also the answer's.
@@ -50,7 +49,9 @@ ALIKE = (
 _RIDDEN = ("bicycle", "bike", "skateboard", "motorcycle", "motorbike", "moped", "horse")
 # What may stand about in a place as part of it, and so is never denied there.
 SCENERY: dict[str, frozenset[str]] = {
-    r"street|road|parking|crossing|junction|highway|traffic|car|drive": frozenset({"car", "van", "truck", "bus"}),
+    r"street|road|parking|crossing|junction|highway|traffic|car|drive|alley|gate": frozenset(
+        {"car", "van", "truck", "bus"}
+    ),
     r"station|platform|metro|subway|rail|train|tram": frozenset({"train"}),
     r"shop|store|market|mall": frozenset({"cart", "bag"}),
     r"airport|terminal|lobby|hall|office|platform|station|school|campus": frozenset({"bag"}),
@@ -104,7 +105,7 @@ def _missing(record: ClipRecord) -> list[tuple[str, ...]]:
 def _asking(thing: str, rng: np.random.Generator, split: str, follows: bool) -> str:
     kinds = ["absent", "ridden"] if thing in _RIDDEN and rng.random() < 0.5 else ["absent"]
     fitting = [t for form, t in templates(kinds[-1], split) if form == "open" or (form == "follow" and follows)]
-    return _one_of(fitting, rng).replace("{a thing}", article(thing)).replace("{thing}", thing)
+    return _one_of(fitting, rng).replace("{a thing}", a_(thing)).replace("{thing}", thing)
 
 
 def colour_question(named: Named, rng: np.random.Generator, split: str, follows: bool) -> tuple[str, Answer]:

@@ -19,22 +19,9 @@ from training.datasets.truth import ClipTruth, Target
 
 WINDOW, STRIDE = 24, 12  # frames
 PAUSE_S = 1.0  # a longer absence begins a new stretch
-COLOURLESS = frozenset(
-    [
-        "night",
-        "infrared",
-        "ir",
-        "grey",
-        "gray",
-        "greyscale",
-        "grayscale",
-        "monochrome",
-        "black and white",
-        "low light",
-        "dark",
-        "dusk",
-    ]
-)
+COLOURLESS = frozenset((
+    "night", "infrared", "ir", "grey", "gray", "greyscale", "grayscale", "monochrome", "black and white", "low light",
+))  # fmt: skip
 UNKNOWN_LAYOUT = "unknown"  # of recordings: nothing is known of what is normal in them
 
 Box = tuple[float, float, float, float]
@@ -228,7 +215,7 @@ def clip_record(
         targets=tuple(sorted(made, key=lambda t: (t.start_s, t.id))),
         nouns=tuple(dict.fromkeys(t.noun for t in seen)),
         beside=tuple(
-            dict.fromkeys(w for t in seen for w in re.findall(r"[a-z]+", f"{t.carried} {t.action} {t.anomaly}"))
+            dict.fromkeys(re.findall("[a-z]+", " ".join(f"{t.carried} {t.action} {t.anomaly}" for t in seen)))
         ),
         complete=truth.layout != UNKNOWN_LAYOUT,
         mask_path=mask_path,
