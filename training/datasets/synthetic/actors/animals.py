@@ -82,7 +82,7 @@ class Bird(Drawn):
             if flies:
                 up, reach = 0.75 * beat, 0.5 * s
                 bend: Vec = (0.08 * s, y * reach * math.cos(up), z + reach * math.sin(up))
-                fold = up * 1.5 - 0.25
+                fold = 1.1 * math.sin(2 * math.pi * (pose.phase - 0.12)) - 0.25
                 tip: Vec = (-0.1 * s, bend[1] + y * reach * math.cos(fold), bend[2] + reach * math.sin(fold))
                 m.chain([((0.0, y * 0.08 * s, z), 0.11 * s), (bend, 0.09 * s), (tip, 0.03 * s)], self.plumage)
             else:

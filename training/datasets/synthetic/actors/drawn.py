@@ -40,7 +40,7 @@ class Drawn:
     size_m: tuple[float, float, float]
     pace: float
     stride: float
-    grain = 0.07  # unevenness of cloth or paint
+    grain = 0.09  # unevenness of cloth or paint
     period = 1  # cycles after which any action looks the same
 
     def __init__(self, rng: np.random.Generator) -> None:

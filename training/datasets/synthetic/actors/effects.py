@@ -56,12 +56,12 @@ class Effect:
         return Sprite(np.concatenate([rgb, small[..., 3:]], axis=2).astype(np.uint8), (width / 2, height * 0.96))
 
 
-def _noise(rng: np.random.Generator, rows: int, columns: int, cell: int) -> np.ndarray:
-    """(rows, columns) float32 in [0, 1] over octaves, periodic in rows."""
+def _noise(rng: np.random.Generator, rows: int, columns: int, cell: int, tall: float = 1.0) -> np.ndarray:
+    """(rows, columns) float32 in [0, 1] over octaves, periodic in rows; tall: height of its cells to width."""
     total, weight = np.zeros((rows, columns), np.float32), 0.0
     for octave in range(4):
         step = max(2, cell >> octave)
-        grid = rng.random((max(2, rows // step), max(2, columns // step))).astype(np.float32)
+        grid = rng.random((max(2, int(rows / step / tall)), max(2, columns // step))).astype(np.float32)
         wide = np.concatenate([grid, grid[:1]])
         fine = cv2.resize(wide, (columns, rows + rows // len(grid)), interpolation=cv2.INTER_CUBIC)[:rows]
         total += fine * 0.55**octave
@@ -85,25 +85,22 @@ def _packed(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 def _fire(rng: np.random.Generator) -> list[np.ndarray]:
     rows, columns = SIZE
-    slow, quick = _noise(rng, rows * 2, columns, 34), _noise(rng, rows * 2, columns, 14)
+    tongues, sparks = _noise(rng, rows * 2, columns, 30, 2.6), _noise(rng, rows * 2, columns, 14, 2.0)
     y, x = _grid()
-    middles, talls, starts = rng.uniform(-0.5, 0.5, 4), rng.uniform(0.45, 0.95, 4), rng.uniform(0, 2 * math.pi, 4)
+    lean, starts = float(rng.uniform(-0.3, 0.3)), rng.uniform(0, 2 * math.pi, 3)
     out = []
     for i in range(FRAMES):
         turn, rise = 2 * math.pi * i / FRAMES, round(rows * 2 * i / FRAMES)
-        licks, sparks = np.roll(slow, -rise, axis=0)[:rows], np.roll(quick, -2 * rise, axis=0)[:rows]
-        bent = x + 0.7 * (licks - 0.5) * (0.25 + y)
-        shape = np.zeros_like(y)
-        for middle, tall, start in zip(middles, talls, starts, strict=True):
-            top = tall * (0.82 + 0.18 * math.sin(turn * 3 + start))
-            up = np.clip(y / top, 0, 1)
-            wide = 0.36 * (up + 0.12) ** 0.4 * (1 - up) ** 0.8 + 1e-3
-            shape = np.maximum(shape, np.clip(1.25 - np.abs(bent - middle) / wide, 0, 1) * (up < 1))
-        heat = np.clip(shape * (0.55 + 0.9 * sparks) - 0.45 * y * (0.5 + sparks), 0, 1) * np.clip(y * 14, 0, 1)
-        level = np.clip(heat * 1.25, 0, 1) * (len(GLOW) - 1.001)
+        lick = 0.7 * np.roll(tongues, -rise, axis=0)[:rows] + 0.3 * np.roll(sparks, -2 * rise, axis=0)[:rows]
+        lick = (lick - lick.min()) / float(np.ptp(lick))
+        bent = x - (lean + 0.12 * math.sin(turn + starts[0])) * y + 0.1 * np.sin(6 * y - 2 * turn + starts[1])
+        tall = 1.0 + 0.12 * math.sin(3 * turn + starts[2])
+        heat = 0.75 + 1.15 * (lick - 0.5) - 1.05 * y / tall - (1.15 + 1.2 * y) * bent**2
+        heat = np.clip(heat, 0, 1) * np.clip(y * 12 + 1.6 * (lick - 0.6), 0, 1)
+        level = np.clip(heat * 1.5, 0, 1) * (len(GLOW) - 1.001)
         low = level.astype(int)
         rgb = GLOW[low] + (GLOW[low + 1] - GLOW[low]) * (level - low)[..., None]
-        out.append(_packed(rgb, np.clip(heat * 2.6, 0, 0.97)))
+        out.append(_packed(rgb, np.clip(heat * 3.0, 0, 0.97)))
     return out
 
 

@@ -48,7 +48,7 @@ def random_look(rng: np.random.Generator, child: bool = False, carries: bool = T
         build = Build(height, float(rng.uniform(0.95, 1.1)), 1.0 + 0.35 * (1.6 - height) / 0.55)
     else:
         height = float(np.clip(rng.normal(1.65 if woman else 1.77, 0.07), 1.48, 1.98))
-        build = Build(height, float(np.clip(rng.normal(0.95 if woman else 1.04, 0.09), 0.82, 1.3)))
+        build = Build(height, float(np.clip(rng.normal(1.02 if woman else 1.12, 0.1), 0.86, 1.4)))
     upper, lower = choose_colour(rng, UPPER), choose_colour(rng, LOWER)
     top = str(rng.choice(["shirt", "t-shirt", "jacket", "coat", "hoodie"], p=[0.25, 0.3, 0.25, 0.1, 0.1]))
     bottoms = [0.66, 0.14, 0.2] if woman else [0.8, 0.2, 0.0]
@@ -61,7 +61,7 @@ def random_look(rng: np.random.Generator, child: bool = False, carries: bool = T
         shoes=_near(((25, 25, 28), (60, 45, 35), (190, 190, 190), (70, 72, 80)), rng),
         bag_rgb=shade(choose_colour(rng, BAGS), rng), top=top, bottom=bottom,
         pattern=str(rng.choice(["plain", "stripes", "block"], p=[0.8, 0.1, 0.1])), hat=hat,
-        long_hair=bool(rng.random() < (0.7 if woman else 0.06)), loose=float(rng.uniform(0.95, 1.25)),
+        long_hair=bool(rng.random() < (0.7 if woman else 0.06)), loose=float(rng.uniform(0.98, 1.3)),
         carried=str(rng.choice(bags, p=[0.6, 0.2, 0.12, 0.08])) if carries else "",
     )  # fmt: skip
 
@@ -123,8 +123,8 @@ def _torso(m: Model, body: Body, look: Look) -> None:
     bulk = w * (1.12 if look.top in ("jacket", "coat", "hoodie") else 1.0)
     hem = {"shirt": -0.02, "t-shirt": -0.03, "jacket": -0.05, "coat": -0.13, "hoodie": -0.04}[look.top]
     shape = [
-        (0.0, TRUNK + 0.008, 0.03, 0.05), (0.0, TRUNK - 0.03, 0.048, SHOULDER - 0.012), (0.005, 0.2, 0.06, 0.1),
-        (0.0, 0.1, 0.052, 0.082), (0.0, 0.0, 0.056, 0.086), (0.0, hem, 0.058, 0.088),
+        (0.0, TRUNK + 0.008, 0.03, 0.05), (0.0, TRUNK - 0.03, 0.052, SHOULDER - 0.01), (0.005, 0.2, 0.066, 0.1),
+        (0.0, 0.1, 0.06, 0.084), (0.0, 0.0, 0.062, 0.088), (0.0, hem, 0.064, 0.09),
     ]  # fmt: skip
     rings = [_ring(body, h, x, z, deep * bulk, broad * bulk) for x, z, deep, broad in shape]
     main, other = look.upper_rgb, look.second_rgb

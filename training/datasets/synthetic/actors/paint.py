@@ -16,11 +16,13 @@ import numpy as np
 
 Vec = tuple[float, float, float]
 Rgb = tuple[int, int, int]
+Bands = tuple[tuple[float, float, float], ...]
 
-AROUND = 14  # points on the rim of a blob
+AROUND = 12  # points on the rim of a blob
 SHIFT = 4  # binary digits after the point in drawing
 BANDS = ((1.0, 0.0, 0.74), (0.74, 0.16, 0.96), (0.42, 0.34, 1.1))  # size, way to the light, brightness
 PLAIN = ((1.0, 0.0, 1.0),)
+FINE = 24.0  # px/m above which light has a third band
 LIGHT = (-0.45, -0.75)  # towards the light, on the picture (x right, y down)
 SUN = (-0.35, -0.4, 0.85)  # the same for faces: right, away, up
 MOST_PIXELS = 900_000  # of the large drawing
@@ -142,7 +144,7 @@ class Model:
         corners = np.round(flat * (1 << SHIFT)).astype(np.int32)
         for solid in self._sorted(depth):
             if solid.kind == "chain":
-                _chain(canvas, rims, solid)
+                _chain(canvas, rims, solid, BANDS if px_per_m > FINE else BANDS[:2])
             else:
                 self._flat_on(canvas, corners, solid, scale, turn)
         small = canvas if over == 1 else cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
@@ -187,11 +189,11 @@ def _sunlight(corners: Sequence[Vec], turn: np.ndarray) -> float:
     return 0.8 + 0.28 * (SUN[0] * right + SUN[1] * away + SUN[2] * nz) / size
 
 
-def _chain(canvas: np.ndarray, rims: np.ndarray, solid: _Solid) -> None:
+def _chain(canvas: np.ndarray, rims: np.ndarray, solid: _Solid, bands: Bands) -> None:
     """Links of a chain, a darker rim first, then the band in the light; rims (bands, n, AROUND, 2), fixed point."""
     links = max(1, solid.count - 1)
     each = 1 if solid.count == 1 else 2
-    bands = BANDS if solid.shaded else PLAIN
+    bands = bands if solid.shaded else PLAIN
     outlines = []
     for i in range(solid.start, solid.start + links):
         points = rims[: len(bands), i : i + each].reshape(len(bands), -1, 2)

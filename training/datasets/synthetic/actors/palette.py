@@ -14,7 +14,7 @@ from training.datasets.synthetic.actors.paint import Rgb
 COLOURS = ("black", "grey", "white", "red", "pink", "orange", "brown", "yellow", "green", "blue", "purple")
 # What people, cars and bags have on the street: mostly dark, grey or blue.
 UPPER = (0.22, 0.14, 0.15, 0.1, 0.04, 0.03, 0.05, 0.04, 0.07, 0.13, 0.03)
-LOWER = (0.30, 0.17, 0.06, 0.02, 0.01, 0.01, 0.12, 0.02, 0.04, 0.24, 0.01)
+LOWER = (0.29, 0.16, 0.05, 0.02, 0.01, 0.01, 0.11, 0.015, 0.03, 0.31, 0.01)
 PAINTED = (0.22, 0.24, 0.24, 0.09, 0.0, 0.02, 0.03, 0.03, 0.03, 0.1, 0.0)
 BAGS = (0.35, 0.1, 0.03, 0.12, 0.04, 0.04, 0.12, 0.03, 0.06, 0.1, 0.01)
 

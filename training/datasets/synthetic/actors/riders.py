@@ -114,7 +114,8 @@ class Rider(Drawn):
 
     def _chair(self, m: Model, pose: Pose) -> None:
         reach = 0.25 * math.sin(2 * math.pi * pose.phase)
-        hands = ((0.05 + reach, 0.33, 0.62), (0.05 + reach, -0.33, 0.62))
+        grip = 0.62 + 0.07 * math.cos(2 * math.pi * pose.phase)
+        hands = ((0.05 + reach, 0.33, grip), (0.05 + reach, -0.33, grip))
         feet = ((0.52, 0.1, 0.16), (0.52, -0.1, 0.16))
         a = Angles(trunk=0.1 + 0.3 * max(0.0, reach), seat=(-0.08, 0.0, 0.56), hands=hands, feet=feet)
         dress(m, pose_body(self.look.build, a), self.look)
@@ -239,7 +240,7 @@ PUSHED = {"pram": pram, "trolley": trolley, "cart": cart}
 
 # What one rides: length, how much taller the rider is on it, usual pace (m/s), metres per cycle of the legs.
 MOUNTS = {
-    "bicycle": (1.75, 0.06, 4.2, 4.5), "motorcycle": (2.1, -0.2, 9.0, 6.0), "skateboard": (0.85, -0.1, 3.6, 4.0),
-    "scooter": (1.15, 0.12, 4.0, 6.0), "wheelchair": (1.1, 1.33, 1.1, 1.2), "pram": (1.4, 0.0, 1.2, 1.4),
+    "bicycle": (1.75, 0.06, 4.2, 4.5), "motorcycle": (2.1, 0.0, 9.0, 6.0), "skateboard": (0.85, 0.06, 3.6, 4.0),
+    "scooter": (1.15, 0.12, 4.0, 6.0), "wheelchair": (1.1, 1.42, 1.1, 1.2), "pram": (1.4, 0.0, 1.2, 1.4),
     "trolley": (1.5, 0.0, 1.0, 1.4), "cart": (1.6, 0.0, 1.0, 1.4),
 }  # fmt: skip

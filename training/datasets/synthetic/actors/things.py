@@ -22,7 +22,7 @@ class Thing(Drawn):
     def __init__(self, rng: np.random.Generator, noun: str) -> None:
         super().__init__(rng)
         build, size, shares, fixed, self.stride = THINGS[noun]
-        k = float(rng.uniform(0.88, 1.15))
+        k = 1.0 if noun in ("bicycle", "parked motorcycle") else float(rng.uniform(0.88, 1.15))
         colour = fixed or choose_colour(rng, shares)
         self.build, self.paint, self.second = build, shade(colour, rng), shade(choose_colour(rng, BAGS), rng)
         self.noun, self.colours, self.carried = noun, {"whole": colour}, ""
