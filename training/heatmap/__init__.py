@@ -1,0 +1,1 @@
+"""Training of the anomaly heatmap decoder: features once, then many short steps."""

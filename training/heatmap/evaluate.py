@@ -1,0 +1,101 @@
+"""Evaluate the decoder alone, without memory and without scene.
+
+    python -m training.heatmap.evaluate CHECKPOINT --ped2 ../shared/data/ped2 [--clips 01 02] [--synthetic DATA]
+    python -m training.heatmap.evaluate --untrained --ped2 ...
+
+Ped2: micro- and macro-AUC of the frames and pixel AUROC on test clips, through the product's own stream; it chooses
+nothing. Synthetic: the figures of training/heatmap/selection.py on DATA/validation. The curve is the mean of the
+hottest cells of the levels, smoothed over SIGMA_S; the pixels' levels are smoothed as the heat is (tvad.parts.SIGMA_S).
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from heatmap.decoder import HeatmapDecoder
+from heatmap.prompts import Text
+from training.heatmap.data import Folder
+from training.heatmap.model import new_decoder, write_checkpoint
+from training.heatmap.selection import selection
+from training.metrics import PixelAuroc, macro_auc, micro_auc, upsample
+from training.pixel_data import GroundTruthClip, ped2
+from tvad.classifier import shared_classifier
+from tvad.decoder_part import DecodedLevels, DecoderPart, HeatDecoder, words_text
+from tvad.encoder import Encoder
+from tvad.parts import SIGMA_S as HEAT_SIGMA_S
+from tvad.parts import sigma_frames
+from tvad.settings import MAX_SIDE_PX
+from tvad.video import VideoReader
+from tvad.watcher import Watcher, encoded_and_watched
+
+SIGMA_S = 0.4
+
+
+def decoded(video: Path, decoder: HeatDecoder, text: Text, fps: float = 8.0) -> tuple[DecodedLevels, np.ndarray]:
+    """Levels of a whole video, and the times of its source frames."""
+    reader = VideoReader(video, fps, max_side=MAX_SIDE_PX)
+    watcher = Watcher(shared_classifier(1))
+    part = DecoderPart(decoder, text, reader.size_wh)
+    found: list[DecodedLevels] = []
+    for features in encoded_and_watched(reader, Encoder().stream(), watcher):
+        found += part.push(features, [*watcher.take_ended(), *watcher.things.values()])
+    found += part.finish(watcher.finish())
+    joined = (np.concatenate([getattr(f, k) for f in found]) for k in ("level", "frame", "times_s"))
+    return DecodedLevels(*joined), reader.source_times_s
+
+
+def evaluate_ped2(clips: Sequence[GroundTruthClip], decoder: HeatDecoder, text: Text) -> dict[str, float]:
+    """micro, macro (of clips with both kinds of frames) and pixel."""
+    labels, scores, raw = [], [], []
+    pixels = PixelAuroc()
+    for clip in clips:
+        masks = np.concatenate(list(clip.masks()))
+        levels, source_times = decoded(clip.video, decoder, text)
+        sigma = sigma_frames(levels.times_s)
+        smooth = gaussian_filter1d(levels.frame, sigma * SIGMA_S / HEAT_SIGMA_S) if sigma else levels.frame
+        labels.append(np.asarray(masks.any((1, 2))))
+        scores.append(np.interp(source_times, levels.times_s, smooth))
+        raw.append(np.interp(source_times, levels.times_s, levels.frame))
+        at = np.abs(source_times[:, None] - levels.times_s[None]).argmin(1)
+        heat = gaussian_filter1d(levels.level, sigma, axis=0) if sigma else levels.level
+        pixels.add(upsample(heat[at], masks.shape[1:]), masks)
+    return {
+        "micro": micro_auc(scores, labels),
+        "raw": micro_auc(raw, labels),
+        "macro": macro_auc(scores, labels),
+        "pixel": pixels.value(),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path, nargs="?")
+    parser.add_argument("--untrained", action="store_true", help="the decoder before training: looks and words alone")
+    parser.add_argument("--ped2", type=Path, help="folder with test/ and masks/")
+    parser.add_argument("--clips", nargs="*", help="names of the test clips; all of them if not given")
+    parser.add_argument("--synthetic", type=Path, help="cached clips, in validation/")
+    parser.add_argument("--anomaly", nargs="*", default=[], help="words instead of the default ones")
+    parser.add_argument("--normal", nargs="*", default=[])
+    given = parser.parse_args(arguments)
+    if (given.checkpoint is None) != given.untrained:
+        parser.error("give a checkpoint folder, or --untrained")
+    with tempfile.TemporaryDirectory() as folder:
+        if given.untrained:
+            given.checkpoint = Path(folder)
+            write_checkpoint(given.checkpoint, new_decoder(), {"step": 0})
+        if given.ped2:
+            clips = list(ped2(given.ped2, "test", given.clips))
+            text = words_text(tuple(given.anomaly), tuple(given.normal))
+            figures = evaluate_ped2(clips, HeatDecoder(given.checkpoint), text)
+            print(f"ped2, {len(clips)} clips: " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()), flush=True)
+        if given.synthetic:
+            score = selection(HeatmapDecoder.load(given.checkpoint), Folder(given.synthetic, "validation"))
+            print("synthetic validation: " + "  ".join(f"{k} {v:.4f}" for k, v in score.figures.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The commands that train: `tvad train heatmap`. Each needs `pip install tvad[train]` and cached data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tvad import cli_show
+from tvad.cli_exit import checked, named_failures
+
+app = typer.Typer(help="Train the parts that learn.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Option("--data", metavar="FOLDER", help="Cached clips, in train/ and validation/.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The checkpoint; an unfinished run in it goes on.")]
+
+
+@app.callback()
+def train() -> None:
+    """Train the parts that learn."""
+
+
+@app.command()
+def heatmap(
+    data: Data,
+    out: Out,
+    steps: Annotated[int, typer.Option(help="Updates.")] = 2000,
+    clips: Annotated[int, typer.Option(help="Clips an update.")] = 8,
+    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
+    loss: Annotated[str, typer.Option(help="focal+dice, or ref: plain cross-entropy.")] = "focal+dice",
+    every: Annotated[int, typer.Option(help="Updates between two measurements on validation/.")] = 100,
+    hidden: Annotated[int, typer.Option(help="Width of the projections' hidden layers.")] = 128,
+    context: Annotated[
+        int, typer.Option(help="Cells around a cell that the movement's projection sees: odd, or 0.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    precision: Annotated[str, typer.Option(help="no or bf16.")] = "no",
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train the anomaly heatmap decoder on cached clips (python -m training.heatmap.features makes them)."""
+    with named_failures():
+        from training.heatmap.data import Folder
+        from training.heatmap.loop import TrainConfig, fit
+        from training.heatmap.model import mini_config
+
+        config = checked(
+            lambda: TrainConfig(
+                steps=steps, clips=clips, lr=lr, loss=loss, every=every, seed=seed, precision=precision, threads=threads
+            )
+        )
+        folder = checked(lambda: Folder(data, "train"))
+        held = checked(lambda: Folder(data, "validation")) if (data / "validation").is_dir() else None
+        model = checked(lambda: mini_config(hidden, context))
+        say = (lambda line: None) if quiet else cli_show.say
+        checked(lambda: fit(folder, held, out, config, model, say))
+        cli_show.print_paths({"decoder": out})
