@@ -5,6 +5,7 @@ Next: training/slots.py
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from chat.facts import at_cell, capital, listed, stretch
@@ -19,9 +20,11 @@ _SUMMARY = re.compile(
 )
 
 
-def motion(named: Sequence[Named], brief: bool = False) -> Answer:
-    """The trajectory, T-VAD's third question. brief: without turns, stops and changes of speed."""
-    texts = zip(*[_motion_texts(n, brief) for n in named], strict=True)
+def motion(named: Sequence[Named], brief: int = 0) -> Answer:
+    """The trajectory, T-VAD's third question. brief: 1 without turns, stops and changes of speed, 2 without borders."""
+    if brief > 1:
+        named = [replace(n, target=replace(n.target, entry=None, exit=None)) for n in named]
+    texts = zip(*[_motion_texts(n, brief > 0) for n in named], strict=True)
     slots = _joined([motion_slots(n.target) for n in named])
     return Answer(tuple(" ".join(text) for text in texts), {"noun": _nouns(named), **slots})
 

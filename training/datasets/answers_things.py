@@ -266,11 +266,15 @@ def has_colour(named: Named, asked: str) -> Answer:
 
 
 def _groups(targets: Sequence[TargetRecord]) -> list[list[TargetRecord]]:
-    """Targets by their start; MANY or more of the same kind that do the same together, at the first one's place."""
+    """Targets by their start; those that do the same together, at the first one's place, where they are MANY or more
+    or cannot be told apart."""
     kinds: dict[tuple[str, str], list[TargetRecord]] = {}
     for t in targets:
         kinds.setdefault((t.noun, doing(t)), []).append(t)
-    groups = [group for ts in kinds.values() for group in ([ts] if len(ts) >= MANY else [[t] for t in ts])]
+    groups: list[list[TargetRecord]] = []
+    for ts in kinds.values():
+        alike = len(ts) >= MANY or len({phrase(t) for t in ts}) == 1
+        groups += [ts] if alike else [[t] for t in ts]
     return sorted(groups, key=lambda group: targets.index(group[0]))
 
 
@@ -280,7 +284,7 @@ def several_of(group: Sequence[TargetRecord]) -> str:
 
 
 def _is_group(named: Sequence[Named]) -> bool:
-    return bool(named) and len(_groups([n.target for n in named])[0]) >= MANY
+    return bool(named) and len(_groups([n.target for n in named])[0]) > 1
 
 
 def _things(targets: Sequence[TargetRecord], limit: int) -> tuple[str, dict[str, Any]]:
@@ -289,7 +293,7 @@ def _things(targets: Sequence[TargetRecord], limit: int) -> tuple[str, dict[str,
     said, single = [], []
     for group in groups:
         first = group[0]
-        if len(group) >= MANY:
+        if len(group) > 1:
             said.append(f"{several_of(group)} {who(first)} {doing(first, many=True)}")
         else:
             said.append(f"{phrase(first)} {who(first)} {doing(first)}")

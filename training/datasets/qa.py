@@ -87,17 +87,24 @@ def protocol(record: ClipRecord, rng: np.random.Generator, split: str = "train")
 
 
 def dialogue(
-    record: ClipRecord, rng: np.random.Generator, phrasing_split: str = "train", turns: int | None = None
+    record: ClipRecord,
+    rng: np.random.Generator,
+    phrasing_split: str = "train",
+    turns: int | None = None,
+    history: Sequence[QA] = (),
 ) -> list[QA]:
-    """A conversation of `turns` questions (1 to MAX_TURNS, drawn where None) about a clip, none asked twice.
+    """A conversation of `turns` questions (1 to MAX_TURNS, drawn where None) about a clip, no kind asked twice before
+    all were; it goes on after `history`, if that is given.
 
     After a turn about one target, the next may call it "it", "he" or "she"; kinds that have no true answer for the
     clip (colours at night, things in recordings) are not asked.
     """
     asked = _Asked(everyone=tuple(named(record)))
+    for qa in history:
+        asked = _after(asked, qa)
     out: list[QA] = []
     for n in range(turns if turns is not None else int(rng.integers(1, MAX_TURNS + 1))):
-        first = "whether" if n == 0 and rng.random() < 0.5 else ""
+        first = "whether" if n == 0 and not history and rng.random() < 0.5 else ""
         qa, asked = _turn(record, asked, first, rng, phrasing_split)
         out.append(qa)
     return out
@@ -128,9 +135,13 @@ def _turn(record: ClipRecord, asked: _Asked, first: str, rng: np.random.Generato
             break
         left = {other: share for other, share in left.items() if other != kind} or {"unanswerable": 1.0}
         kind = ""
+    return qa, _after(asked, qa)
+
+
+def _after(asked: _Asked, qa: QA) -> _Asked:
     about = [n for n in asked.everyone if n.target.id in qa.targets]
     it = about[0] if len(about) == 1 else None if about else asked.it
-    return qa, replace(asked, kinds=(*asked.kinds, kind), it=it)
+    return replace(asked, kinds=(*asked.kinds, qa.kind), it=it)
 
 
 def _try(record: ClipRecord, asked: _Asked, kind: str, rng: np.random.Generator, split: str) -> QA | None:
@@ -210,7 +221,7 @@ def _fitting(kind: str, about: Sequence[Named]) -> Answer:
 
 
 def _shorter(kind: str, about: Sequence[Named]) -> list[Answer]:
-    return [moving.motion(about), moving.motion(about, brief=True)] if kind == "motion" else [ABOUT[kind](about)]
+    return [moving.motion(about, brief) for brief in range(3)] if kind == "motion" else [ABOUT[kind](about)]
 
 
 def _and_more(answer: Answer, left_out: int) -> Answer:
