@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.datasets.synthetic.paths import STEP_S, Ground, Rail, Track, crossing_rails, inside
+from training.datasets.synthetic.paths import STEP_S, Ground, Rail, Track, crossing_rails
 from training.datasets.synthetic.stage import Actor, Cast, Layout, Life, Play
 
 WARM_S = 4.0  # lives that are there at the beginning have lived so long, so that nobody starts from a standstill
@@ -22,19 +22,20 @@ FIRM_M_S = 0.2  # slower than this is standing
 LOOK_S = 2.5  # people look so far ahead
 SHORT_S = 0.2  # shorter anomalous stretches are dropped, and such gaps closed
 
-# Nouns to ask the cast for, in order of preference.
+# A cast may know fewer nouns: others that will do, in order of preference.
 ALIASES = {
-    "pram": ("pram", "stroller"),
-    "wheelchair": ("wheelchair user", "wheelchair"),
-    "motorcycle": ("motorcyclist", "motorcycle", "motorbike", "cyclist"),
-    "skater": ("skater", "skateboarder", "person"),
+    "child": ("child", "person"),
+    "person with a pram": ("person with a pram", "person"),
+    "person with a trolley": ("person with a trolley", "person"),
+    "wheelchair user": ("wheelchair user", "person"),
+    "scooter rider": ("scooter rider", "skater"),
+    "motorcycle": ("motorcycle", "motorcyclist", "car"),
+    "golf cart": ("golf cart", "car"),
     "van": ("van", "car"),
-    "bus": ("bus", "truck", "van", "car"),
+    "bus": ("bus", "van", "car"),
     "truck": ("truck", "van", "car"),
-    "bag": ("bag", "backpack", "suitcase"),
-    "bottle": ("bottle", "stone", "ball"),
-    "stone": ("stone", "bottle", "ball"),
-    "explosion": ("explosion", "fire"),
+    "backpack": ("backpack", "bag"),
+    "box": ("box", "bag"),
 }
 
 Program = Iterator[None]
@@ -265,7 +266,7 @@ class Stage:
 
     def _life(self, body: Body) -> Life | None:
         keep = [i for i, row in enumerate(body.rows) if -1e-9 <= row[6] <= self.seconds + 1e-9]
-        seen = [inside(complex(body.rows[i][0], body.rows[i][1]), self.layout.extent) for i in keep]
+        seen = [self.ground.sees(complex(body.rows[i][0], body.rows[i][1])) for i in keep]
         if not any(seen):
             return None
         table = np.array([body.rows[i] for i in keep])

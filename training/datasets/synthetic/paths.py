@@ -17,7 +17,10 @@ from training.datasets.synthetic.stage import Lane, Layout, State
 STEP_S = 0.05  # lives are simulated and recorded in such steps
 BEYOND_M = 1.5  # who leaves the picture walks so far out of it
 CELLS = 20_000  # at most about so many cells of ground
-EDGE_M = 2.0  # an entrance so near the border of the extent is one out of the picture
+EDGE_M = 2.0  # a lane that ends so near the border of the extent goes on outside
+GATE_M = 0.5  # an entrance so near to it, or outside, leads out of the picture
+DOOR_M = 1.2  # an entrance so near to a spot "door" is this door
+NEAR_M = 6.0  # halves how often something is drawn at this distance from where the picture begins
 
 
 class Track:
@@ -82,10 +85,12 @@ class Rail:
         if len(points) < 2:
             raise ValueError(f"a lane of {len(points)} point(s); it needs 2 or more")
         first, last = points[0], points[-1]
-        if border(first, extent) < EDGE_M and beyond_m > 0:
-            points = np.concatenate([[stretch(points[1], first, beyond_m)], points])
-        if border(last, extent) < EDGE_M and beyond_m > 0:
-            points = np.concatenate([points, [stretch(points[-2], last, beyond_m)]])
+        # Lanes that already begin outside are made no longer than needed.
+        before, behind = (beyond_m + min(border(p, extent), 0.0) for p in (first, last))
+        if border(first, extent) < EDGE_M and before > 0:
+            points = np.concatenate([[stretch(points[1], first, before)], points])
+        if border(last, extent) < EDGE_M and behind > 0:
+            points = np.concatenate([points, [stretch(points[-2], last, behind)]])
         self.points = smooth(resample(points, self.STEP_M), 4.0)
         self.at_m = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(self.points)))])
         self.length = float(self.at_m[-1])
@@ -130,16 +135,13 @@ def inside(p: complex, extent: tuple[float, float, float, float]) -> bool:
 
 
 def stretch(a: complex, b: complex, metres: float) -> complex:
-    """The point `metres` behind b as seen from a, but not behind the camera."""
-    step = (b - a) / max(abs(b - a), 1e-9)
-    if step.imag < 0 and b.imag > 0.5:
-        metres = min(metres, (b.imag - 0.5) / -step.imag)
-    return b + max(metres, 0.0) * step
+    """The point `metres` behind b as seen from a."""
+    return b + metres * (b - a) / max(abs(b - a), 1e-9)
 
 
 def outside(p: complex, extent: tuple[float, float, float, float]) -> complex:
     """Where someone stands who has left by the entrance p: beyond the border, or p itself if it is a door inside."""
-    if border(p, extent) >= EDGE_M:
+    if border(p, extent) >= GATE_M:
         return p
     x0, y0, x1, y1 = extent
     gaps = [(p.real - x0, -1 + 0j), (x1 - p.real, 1 + 0j), (p.imag - y0, -1j), (y1 - p.imag, 1j)]
@@ -182,8 +184,15 @@ class Ground:
         self.part, _ = ndimage.label(self.free, np.ones((3, 3)))
         self.nearest = ndimage.distance_transform_edt(~self.free, return_distances=False, return_indices=True)
         self.slope = np.gradient(self.room, self.cell)
+        self.likely = self._likely()
+        spots = [p for at in layout.spots.values() for p in at]
+        known = (
+            [p for polygon in layout.walkable for p in polygon] + [p for a in layout.lanes for p in a.points] + spots
+        )
+        self._hull = cv2.convexHull(np.array(known, np.float32))
         self._graph: sparse.csr_matrix | None = None
         self._ways: dict[int, np.ndarray] = {}
+        self._sums: dict[tuple[float, int], np.ndarray] = {}
 
     def _pixel(self, p: complex) -> tuple[int, int]:
         q = (p - self.low) / self.cell
@@ -192,7 +201,7 @@ class Ground:
     def _pixels(self, points: Sequence[complex]) -> np.ndarray:
         return np.array([self._pixel(p) for p in points], np.int32)
 
-    def _index(self, p: complex) -> tuple[int, int]:
+    def index(self, p: complex) -> tuple[int, int]:
         """(row, column) of the cell at p, of the nearest one for points outside the grid."""
         x, y = self._pixel(p)
         return min(max(y, 0), self.free.shape[0] - 1), min(max(x, 0), self.free.shape[1] - 1)
@@ -202,43 +211,103 @@ class Ground:
 
     def snap(self, p: complex) -> complex:
         """The nearest point where one can walk."""
-        i = self._index(p)
+        i = self.index(p)
         if self.free[i]:
             return p
         return self._point(*(int(n[i]) for n in self.nearest))
 
     def room_at(self, p: complex) -> float:
         """Metres to the next wall, 0 where one cannot walk."""
-        return float(self.room[self._index(p)])
+        return float(self.room[self.index(p)])
 
     def away(self, p: complex) -> complex:
         """Unit vector to where there is more room, 0 in the open."""
-        i = self._index(p)
+        i = self.index(p)
         step = complex(self.slope[1][i], self.slope[0][i]) if self.free[i] else self.snap(p) - p
         return step / abs(step) if abs(step) > 1e-6 else 0j
 
     def on_road(self, p: complex) -> bool:
-        return bool(self.road[self._index(p)])
+        return bool(self.road[self.index(p)])
 
     def joined(self, a: complex, b: complex) -> bool:
         """Whether one can walk from a to b."""
-        return bool(self.part[self._index(self.snap(a))] == self.part[self._index(self.snap(b))])
+        return bool(self.part[self.index(self.snap(a))] == self.part[self.index(self.snap(b))])
+
+    def _likely(self) -> np.ndarray:
+        """How likely a cell is drawn at random: what is near fills more of the picture, so that places are about as
+        frequent everywhere in the picture."""
+        corners = np.array([complex(*p) for polygon in self.layout.walkable for p in polygon])
+        low = corners[corners.imag <= np.quantile(corners.imag, 0.25)]
+        eye = complex(float(low.real.mean()), self.extent[1])
+        rows, columns = np.indices(self.free.shape)
+        self._cells = self.low.real + self.cell * columns + 1j * (self.low.imag + self.cell * rows)
+        x0, y0, x1, y1 = self.extent
+        x, y = self._cells.real, self._cells.imag
+        seen = (x > x0) & (x < x1) & (y > y0) & (y < y1)
+        self.near = eye
+        return np.where(seen & (self.road == 0) & self.free, self.nearness(self._cells) ** 2, 0.0)
+
+    def nearness(self, p: np.ndarray | complex) -> np.ndarray:
+        """1 where the picture begins, 0.5 at NEAR_M from it, towards 0 far away."""
+        return np.asarray(NEAR_M / (NEAR_M + np.abs(p - self.near)))
 
     def anywhere(self, rng: np.random.Generator, room_m: float = 0.4, near: complex | None = None) -> complex:
         """A random point off the road, inside the extent, with so much room if there is such; `near`: joined to it."""
-        ok = self.free & (self.road == 0)
-        rows, columns = np.indices(ok.shape)
-        x, y = self.low.real + self.cell * columns, self.low.imag + self.cell * rows
-        x0, y0, x1, y1 = self.extent
-        ok &= (x > x0) & (x < x1) & (y > y0) & (y < y1)
-        if near is not None:
-            ok &= self.part == self.part[self._index(self.snap(near))]
-        for least in (room_m, 0.3, 0.0):
-            found = np.argwhere(ok & (self.room >= least))
-            if len(found):
-                row, column = found[int(rng.integers(len(found)))]
-                return self._point(int(row), int(column))
-        return self.snap(complex((x0 + x1) / 2, (y0 + y1) / 2))
+        key = (room_m, int(self.part[self.index(self.snap(near))]) if near is not None else -1)
+        if key not in self._sums:
+            weight = self.likely if near is None else self.likely * (self.part == key[1])
+            for least in (room_m, 0.3, 0.0):
+                sums = np.cumsum(np.where(self.room >= least, weight, 0.0))
+                if sums[-1] > 0:
+                    break
+            self._sums[key] = sums
+        sums = self._sums[key]
+        if sums[-1] <= 0:
+            return self.snap((complex(*self.extent[:2]) + complex(*self.extent[2:])) / 2)
+        found = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
+        return complex(self._cells.flat[min(found, sums.size - 1)])
+
+    def gate(
+        self, rng: np.random.Generator, near: complex, least_m: float = 0.0, wheels: bool = False
+    ) -> tuple[complex, complex] | None:
+        """A random entrance (point, where one stands outside) joined to a point and, if there is such, so far from it,
+        and no door for what is on wheels; near ones are likelier. None if none is joined."""
+        found = [g for g in self.gates if self.joined(near, g[0])]
+        if wheels and not self.layout.indoor:
+            found = [g for g in found if not self.is_door(g[0])] or found
+        found = [g for g in found if abs(g[0] - near) >= least_m] or found
+        if not found:
+            return None
+        weight = self.nearness(np.array([g[0] for g in found]))
+        return found[int(rng.choice(len(found), p=weight / weight.sum()))]
+
+    def sees(self, p: complex) -> bool:
+        """Whether the camera looks there, as far as a layout tells: inside the extent, and not farther to a side than
+        all that the layout has (a camera sees a wedge of the extent)."""
+        at = (float(p.real), float(p.imag))
+        return inside(p, self.extent) and cv2.pointPolygonTest(self._hull, at, True) > -GATE_M
+
+    def is_door(self, p: complex) -> bool:
+        """Whether an entrance is the door of a house, not the border of the picture."""
+        return any(abs(complex(*d) - p) < DOOR_M for d in self.layout.spots.get("door", ()))
+
+    def margin(self, p: complex) -> float:
+        """Metres from where one leaves the picture: its border and the entrances; negative outside."""
+        return min(border(p, self.extent), min((abs(p - g[0]) for g in self.gates), default=np.inf))
+
+    def shared(self) -> bool:
+        """Whether people walk on the road anyway, as in a car park."""
+        road = self.road.astype(bool)
+        return bool(road.any()) and float((self.free & road).sum()) > 0.3 * float(road.sum())
+
+    def facing(self, p: complex) -> complex:
+        """Unit vector from a point to the thing one stands before: the nearest obstacle, else the nearest wall."""
+        things = [complex(x, y) for x, y, r, _ in self.layout.obstacles if abs(complex(x, y) - p) < r + 1.6]
+        if things:
+            step = min(things, key=lambda q: abs(q - p)) - p
+            if abs(step) > 0.05:
+                return step / abs(step)
+        return -self.away(p) or 1j
 
     def clear(self, a: complex, b: complex, room_m: float) -> bool:
         """Whether the straight line from a to b keeps so far from walls."""
@@ -260,13 +329,13 @@ class Ground:
     def _walk(self, a: complex, b: complex) -> list[complex]:
         """Cells of the shortest way, by Dijkstra from the goal; ways to a goal are kept."""
         width = self.free.shape[1]
-        row, column = self._index(b)
+        row, column = self.index(b)
         goal = row * width + column
         if goal not in self._ways:
             if self._graph is None:
                 self._graph = self._edges()
             self._ways[goal] = dijkstra(self._graph, indices=goal, return_predecessors=True)[1]
-        row, column = self._index(a)
+        row, column = self.index(a)
         at, cells = row * width + column, [a]
         while at != goal and at >= 0:
             at = int(self._ways[goal][at])

@@ -21,6 +21,7 @@ from training.datasets.truth import ANOMALIES
 SEEN_S = 1.5  # an anomaly is to be seen for so long
 TRIES = 25
 PANIC_PEOPLE = 4
+LONG_M = {"cycling": 9.0, "skating": 9.0, "running": 8.0, "crowd panic": 9.0, "driving": 12.0}  # needed to go that fast
 
 ANOMALY_SCRIPTS: dict[str, Callable[[Stage], None]] = {
     "cycling": scripts_riders.cycling,
@@ -48,19 +49,25 @@ def can_happen(anomaly: str, layout: Layout) -> bool:
     """Whether this place has what an anomaly needs, and it is not ordinary there. ValueError for an unknown one."""
     if anomaly not in ANOMALY_SCRIPTS:
         raise ValueError(f"no anomaly {anomaly!r}; choose one of {list(ANOMALIES)}")
+    stage = _empty(layout)
+    long_m = _reach(stage.ground)
+    if long_m < LONG_M.get(anomaly, 0.0):
+        return False
     uses, spots = {lane.use for lane in layout.lanes}, {k for k, v in layout.spots.items() if v}
     if anomaly in layout.normal:
         return False
     if anomaly == "driving":
-        return not layout.indoor and bool(scripts_riders.roomy_ways(_empty(layout)))
+        return not layout.indoor and bool(scripts_riders.roomy_ways(stage))
+    if anomaly == "cycling":
+        return not stage.ground.shared()
     if anomaly == "wrong way":
         return bool(uses & {"cars", "bicycles", "people"})
     if anomaly == "jaywalking":
-        return "cars" in uses and bool(scripts_ways.crossings_of_road(_empty(layout)))
+        return "cars" in uses and bool(scripts_ways.crossings_of_road(stage))
     if anomaly == "traffic accident":
         return "cars" in uses
     if anomaly == "climbing":
-        return bool(spots & {"fence", "wall"})
+        return bool(scripts_ways.climbable(stage))
     if anomaly == "vandalism":
         return bool(spots & {"parked car", "bin", "door", "bench"})
     return True
@@ -96,6 +103,12 @@ def plan(layout: Layout, rng: np.random.Generator, seconds: float, anomaly: str 
         if _shown(play, anomaly):
             return play
     raise ValueError(f"{anomaly!r} was not seen for {SEEN_S} s in {TRIES} tries in {layout.name!r}; give a longer clip")
+
+
+def _reach(ground: Ground) -> float:
+    """About how far one can go in a straight line, metres."""
+    cells = np.argwhere(ground.likely > 0) * ground.cell
+    return float(np.linalg.norm(np.ptp(cells, axis=0))) if len(cells) else 0.0
 
 
 def _area(ground: Ground) -> float:

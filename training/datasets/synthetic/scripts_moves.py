@@ -2,7 +2,7 @@
 
 Each is a generator of steps (crowd.Program); programs string them together with `yield from`.
 
-Next: training/datasets/synthetic/scripts_normal.py
+Next: training/datasets/synthetic/scripts_walkers.py
 """
 
 import cmath
@@ -139,15 +139,13 @@ def lie(stage: Stage, body: Body, seconds: float = np.inf) -> Program:
 
 def leave(stage: Stage, body: Body, pace: float, action: str = "walk", gate: complex | None = None) -> Program:
     """Go out by an entrance, a random one of those that can be reached, and be gone."""
-    gates = [g for g in stage.ground.gates if stage.ground.joined(body.p, g[0])]
-    if gate is None and gates:
-        far = [g for g in gates if abs(g[0] - body.p) > 4] or gates
-        inner, outer = far[int(stage.rng.integers(len(far)))]
-    elif gate is not None:
-        inner, outer = min(stage.ground.gates, key=lambda g: abs(g[0] - gate))
-    else:
+    found = stage.ground.gate(stage.rng, body.p, 4.0, wheels=body.kind in ("rider", "vehicle"))
+    if gate is not None and stage.ground.gates:
+        found = min(stage.ground.gates, key=lambda g: abs(g[0] - gate))
+    if found is None:
         yield from wait(stage, body, np.inf)
         return
+    inner, outer = found
     yield from go(stage, body, inner, pace, action, near_m=1.0)
     yield from straight(stage, body, outer, pace, action, near_m=0.4)
 
@@ -227,10 +225,10 @@ def _ahead(stage: Stage, body: Body, v: float) -> tuple[float, float]:
             along = abs(facing) * other.actor.size_m[0] / 2 + abs(np.sin(other.heading - body.heading)) * 0.9
             across = abs(np.sin(other.heading - body.heading)) * other.actor.size_m[0] / 2 + other.actor.size_m[1] / 2
         else:
-            along, across = other.radius, other.radius
+            along, across = other.radius, min(other.radius, 0.3)
             # Where a person will be when the car arrives counts, not where it is.
             away += complex(0, (other.v * turned).imag * min(away.real / max(v, 2.0), 1.5))
-        if abs(away.imag) > width / 2 + across + 0.25:
+        if abs(away.imag) > width / 2 + across + 0.15:
             continue
         gap = away.real - length / 2 - along
         if gap < best[0] and gap < look:

@@ -1,4 +1,4 @@
-"""Normal life on foot: walkers, groups, those who wait, sit, shop, meet, and what looks odd and is not.
+"""Normal life on foot: who sits, shops, pushes a pram, meets a friend, and what looks odd and is not.
 
 Next: training/datasets/synthetic/scripts_traffic.py
 """
@@ -9,8 +9,19 @@ from collections.abc import Callable
 import numpy as np
 
 from training.datasets.synthetic.crowd import Body, Program, Stage
-from training.datasets.synthetic.paths import border
 from training.datasets.synthetic.scripts_moves import accompany, act, attend, go, leave, wait
+from training.datasets.synthetic.scripts_walkers import (
+    group,
+    jogger,
+    pace_of,
+    rider,
+    skater,
+    somebody,
+    stander,
+    stroll,
+    tow,
+    walker,
+)
 
 BUSY = 15  # people at once in a crowd, about
 
@@ -23,10 +34,10 @@ def people(stage: Stage, busy: float) -> None:
     scenes = _scenes(stage)
     names, weights = list(scenes), np.array([w for w, _ in scenes.values()])
     count = 0
-    for k in range(4 * (target + arriving)):
+    for _ in range(4 * (target + arriving)):
         if count >= target + arriving:
             break
-        start = None if k < target else stage.between(0, max(stage.seconds - 2, 0.5))
+        start = None if count < target else stage.between(0, max(stage.seconds - 2, 0.5))
         name = names[int(stage.rng.choice(len(names), p=weights / weights.sum()))]
         count += scenes[name][1](stage, start)
 
@@ -51,7 +62,7 @@ def _scenes(stage: Stage) -> dict[str, tuple[float, Scene]]:
         found["stander"] = (3, stander)
     if not indoor:
         found |= {"dog": (0.7, with_dog), "bicycle": (0.4, with_bicycle)}
-    if spots.get("bench"):
+    if spots.get("bench") or spots.get("chair"):
         found["bench"] = (1.5, sitter)
     if spots.get("shelf") or spots.get("counter"):
         found["customer"] = (5, customer)
@@ -59,136 +70,32 @@ def _scenes(stage: Stage) -> dict[str, tuple[float, Scene]]:
         found["runner"] = (2, jogger)
     if "skating" in stage.layout.normal:
         found["skater"] = (1.5, skater)
+    if "cycling" in stage.layout.normal and not any(r.use == "cars" for r in stage.rails):
+        found["cyclist"] = (2, rider)
     return found
-
-
-def somebody(stage: Stage, start_s: float | None, noun: str = "person", kind: str = "person") -> Body:
-    """A body at an entrance (if it comes later) or anywhere (if it is already there)."""
-    gates = stage.ground.gates
-    if start_s is None or not gates:
-        p = stage.ground.anywhere(stage.rng, 0.5, near=gates[0][0] if gates and stage.chance(0.7) else None)
-        for _ in range(10):
-            if all(abs(b.p - p) > 1.0 for b in stage.bodies if b.start_s <= stage.t):
-                break
-            p = stage.ground.anywhere(stage.rng, 0.5)
-        return stage.add(noun, kind, p, stage.between(-np.pi, np.pi), None)
-    inner, p = gates[int(stage.rng.integers(len(gates)))]
-    to = inner if abs(inner - p) > 0.1 else stage.ground.anywhere(stage.rng, 0.5, near=inner)
-    return stage.add(noun, kind, p, cmath.phase(to - p), start_s)
-
-
-def pace_of(stage: Stage, body: Body) -> float:
-    """A walker's pace, m/s, around the actor's own."""
-    return float(np.clip(body.actor.pace * stage.between(0.8, 1.25), 0.9, 1.7))
-
-
-def stroll(stage: Stage, body: Body, pace: float, action: str = "walk", pauses: bool = True) -> Program:
-    """Walk, perhaps by way of somewhere, perhaps with a pause, and leave."""
-    if stage.chance(0.45):
-        via = stage.ground.anywhere(stage.rng, 0.8, near=body.p)
-        if 3 < abs(via - body.p) < 25:
-            yield from go(stage, body, via, pace, action, near_m=1.2)
-            if pauses and stage.chance(0.35):
-                yield from pause(stage, body)
-                body.action = action
-    yield from leave(stage, body, pace, action)
-
-
-def pause(stage: Stage, body: Body) -> Program:
-    """Stop suddenly, and look around, wave or take a photograph."""
-    yield from wait(stage, body, stage.between(0.8, 2.5))
-    if stage.chance(0.35):
-        yield from wait(stage, body, stage.between(1, 3), body.heading + stage.between(-1.6, 1.6))
-    if stage.chance(0.2):
-        for _ in range(int(stage.rng.integers(2, 5))):
-            yield from act(stage, body, "wave", 0.7)
-        body.action = "stand"
-
-
-def walker(stage: Stage, start: float | None) -> int:
-    body = somebody(stage, start)
-    pace = pace_of(stage, body)
-    body.phrase = "walks briskly" if pace > 1.55 else stage.pick("walks", "walks by", "walks along")
-    body.program = stroll(stage, body, pace)
-    return 1
-
-
-def group(stage: Stage, start: float | None) -> int:
-    """Two to four who walk together; they may part."""
-    leader = somebody(stage, start)
-    size = int(stage.rng.integers(2, 5))
-    leader.company, leader.phrase = (
-        stage.company(),
-        stage.pick("walks in a group", "walks with others", "walks and talks"),
-    )
-    pace = min(pace_of(stage, leader), 1.35)
-    leader.program = _chatting(stage, leader, pace) if stage.chance(0.3) else stroll(stage, leader, pace)
-    slots = [0.05 - 0.75j, 0.1 + 0.75j, -0.9 + 0.35j][: size - 1]
-    for slot in slots:
-        p = leader.p + slot * cmath.exp(1j * leader.heading)
-        mate = stage.add("person", "person", p, leader.heading, leader.start_s)
-        mate.company, mate.phrase = leader.company, leader.phrase
-        mate.program = _partly(stage, mate, leader, slot, pace)
-    return size
-
-
-def _partly(stage: Stage, body: Body, leader: Body, slot: complex, pace: float) -> Program:
-    """With the leader, and in one case of six on one's own after a while."""
-    if not stage.chance(0.17):
-        yield from accompany(stage, body, leader, slot, pace)
-        return
-    until = stage.t + stage.between(3, 12)
-    for _ in accompany(stage, body, leader, slot, pace):
-        if stage.t > until:
-            break
-        yield
-    body.company = 0
-    yield from leave(stage, body, pace)
-
-
-def _chatting(stage: Stage, body: Body, pace: float) -> Program:
-    """Stand together for a while, then go."""
-    p = stage.ground.anywhere(stage.rng, 0.9, near=body.p)
-    if body.start_s > 0 and abs(p - body.p) < 25:
-        yield from go(stage, body, p, pace, stop=True)
-    yield from wait(stage, body, stage.between(4, 25))
-    yield from stroll(stage, body, pace)
-
-
-def stander(stage: Stage, start: float | None) -> int:
-    """Comes, waits at a place and goes on; one who is there already has been waiting."""
-    body = somebody(stage, start)
-    body.phrase = stage.pick("stands and waits", "waits", "stands around", "stands and looks around")
-    body.program = _stands(stage, body, start is None)
-    return 1
-
-
-def _stands(stage: Stage, body: Body, there: bool) -> Program:
-    pace = pace_of(stage, body)
-    if not there:
-        yield from go(stage, body, stage.ground.anywhere(stage.rng, 0.5, near=body.p), pace, stop=True)
-    for _ in range(int(stage.rng.integers(1, 5))):
-        turn = body.heading + stage.between(-1.2, 1.2)
-        yield from wait(stage, body, stage.between(2, 8), turn if stage.chance(0.6) else body.heading)
-    yield from stroll(stage, body, pace)
 
 
 def sitter(stage: Stage, start: float | None) -> int:
     """Sits on a bench, or comes to it and sits down."""
-    benches = [complex(*p) for p in stage.layout.spots["bench"]]
+    benches = [complex(*p) for kind in ("bench", "chair") for p in stage.layout.spots.get(kind, ())]
     taken = [b.p for b in stage.bodies if "sits" in b.phrase]
-    bench = benches[int(stage.rng.integers(len(benches)))] + stage.between(-0.35, 0.35)
+    bench = benches[int(stage.rng.integers(len(benches)))]
     if any(abs(bench - p) < 0.6 for p in taken):
         return walker(stage, start)
     body = somebody(stage, start)
-    front = stage.ground.snap(bench)
-    if abs(front - bench) < 0.3:
-        front = bench - 0.7j
+    front = _front_of(stage, bench)
     if start is None:
         body.p, body.heading = bench, cmath.phase(front - bench)
-    body.phrase = stage.pick("sits on a bench", "sits and rests", "sits there")
+    body.phrase = stage.pick("sits and rests", "sits there", "sits down and waits")
     body.program = _sits(stage, body, bench, front, start is None)
     return 1
+
+
+def _front_of(stage: Stage, bench: complex) -> complex:
+    """Where the feet of one who sits there are: on the side with more room, towards the camera rather than away."""
+    ways = [cmath.exp(1j * k * np.pi / 2) for k in range(4)]
+    way = max(ways, key=lambda w: stage.ground.room_at(bench + 1.1 * w) - 0.3 * w.imag)
+    return stage.ground.snap(bench + 0.9 * way)
 
 
 def _sits(stage: Stage, body: Body, bench: complex, front: complex, there: bool) -> Program:
@@ -197,7 +104,7 @@ def _sits(stage: Stage, body: Body, bench: complex, front: complex, there: bool)
         yield from go(stage, body, front, pace, stop=True, near_m=0.3)
         body.loose = True
         while abs(body.p - bench) > 0.12:
-            body.want, body.face = (bench - body.p) * 1.5 + 0.05 * cmath.exp(1j * cmath.phase(bench - body.p)), face
+            body.want, body.face = (bench - body.p) * 1.5 + 0.05 * cmath.exp(1j * attend(stage, body, bench)), face
             yield
     body.loose = True
     yield from wait(stage, body, stage.between(6, 60), face, "sit")
@@ -229,43 +136,30 @@ def _shops(stage: Stage, body: Body) -> Program:
         if not spots:
             break
         spot = complex(*spots[int(stage.rng.integers(len(spots)))])
-        front = stage.ground.snap(spot) + complex(stage.between(-0.4, 0.4), stage.between(-0.4, 0.4))
+        front = spot + complex(stage.between(-0.4, 0.4), stage.between(-0.4, 0.4))
         yield from go(stage, body, stage.ground.snap(front), pace, stop=True, near_m=0.6)
-        yield from wait(stage, body, stage.between(1, 4), attend(stage, body, spot))
+        face = cmath.phase(stage.ground.facing(body.p))
+        yield from wait(stage, body, stage.between(1, 4), face)
         for _ in range(int(stage.rng.integers(1, 4))):
-            body.face = attend(stage, body, spot)
+            body.face = face
             kind_of = "crouch" if stage.chance(0.15) else "reach"
             yield from act(stage, body, kind_of, stage.between(1.2, 2.5), back=kind_of == "crouch")
-            yield from wait(stage, body, stage.between(0.5, 3), attend(stage, body, spot))
+            yield from wait(stage, body, stage.between(0.5, 3), face)
     yield from leave(stage, body, pace)
 
 
-def tow(stage: Stage, owner: Body, noun: str, offset: complex, z: float = 0.0, phrase: str = "is pushed") -> Body:
-    """A thing that goes along with its owner at a place in his frame."""
-    p = owner.p + offset * cmath.exp(1j * owner.heading)
-    thing = stage.add(noun, "thing", p, owner.heading, owner.start_s)
-    thing.tied, thing.phrase = (owner, offset, z), phrase
-    thing.program = _until_gone(owner, thing)
-    return thing
-
-
-def _until_gone(owner: Body, thing: Body) -> Program:
-    while not owner.gone:
-        yield
-    thing.gone = True
-
-
 def with_pram(stage: Stage, start: float | None) -> int:
-    body = somebody(stage, start)
+    shop = stage.layout.name == "shop"
+    body = somebody(stage, start, "person with a trolley" if shop else "person with a pram")
     body.turn, body.radius = 1.8, 0.5
-    body.phrase = stage.pick("pushes a pram", "walks with a pram", "pushes a pram along")
-    tow(stage, body, "pram", 0.75 + 0j, phrase="is pushed along")
+    name = "trolley" if shop else "pram"
+    body.phrase = stage.pick(f"pushes a {name}", f"walks with a {name}", f"pushes a {name} along")
     body.program = stroll(stage, body, min(pace_of(stage, body), 1.3), "push", pauses=False)
     return 1
 
 
 def wheelchair(stage: Stage, start: float | None) -> int:
-    body = somebody(stage, start, "wheelchair")
+    body = somebody(stage, start, "wheelchair user")
     body.turn, body.radius, body.acc = 1.5, 0.45, 1.5
     body.phrase = stage.pick("drives along in a wheelchair", "rolls along in a wheelchair", "sits in a wheelchair")
     body.program = stroll(stage, body, stage.between(0.8, 1.4), "drive", pauses=False)
@@ -300,7 +194,7 @@ def puts_down_bag(stage: Stage, start: float | None) -> int:
     body.phrase = stage.pick(
         "waits beside a bag", "puts a bag down and picks it up again", "stands next to the luggage"
     )
-    bag = tow(stage, body, "suitcase" if stage.chance(0.4) else "bag", -0.1 - 0.4j, 0.0, "is with its owner")
+    bag = tow(stage, body, stage.pick("suitcase", "bag", "bag"), -0.1 - 0.4j, 0.0, "is with its owner")
     body.program = _with_bag(stage, body, bag, start is None)
     return 1
 
@@ -363,23 +257,7 @@ def bends(stage: Stage, start: float | None) -> int:
 def _bends(stage: Stage, body: Body) -> Program:
     pace = pace_of(stage, body)
     via = stage.ground.anywhere(stage.rng, 0.5, near=body.p)
-    if border(via, stage.layout.extent) > 0.5:
+    if stage.ground.margin(via) > 0.5:
         yield from go(stage, body, via, pace, stop=True, near_m=0.6)
     yield from act(stage, body, "crouch", 0.8, stage.between(1, 5), back=True)
     yield from leave(stage, body, pace)
-
-
-def jogger(stage: Stage, start: float | None) -> int:
-    """Only where running is ordinary."""
-    body = somebody(stage, start)
-    body.phrase = stage.pick("jogs", "runs for exercise", "jogs along")
-    body.program = stroll(stage, body, stage.between(2.4, 3.6), "run", pauses=False)
-    return 1
-
-
-def skater(stage: Stage, start: float | None) -> int:
-    """Only where skating is ordinary."""
-    body = somebody(stage, start, "skater", "rider")
-    body.phrase = stage.pick("skates along", "rides a skateboard", "skates by")
-    body.program = stroll(stage, body, stage.between(2.5, 4.5), "skate", pauses=False)
-    return 1

@@ -10,9 +10,9 @@ import cmath
 import numpy as np
 
 from training.datasets.synthetic.crowd import WARM_S, Body, Program, Stage
-from training.datasets.synthetic.paths import STEP_S, border
+from training.datasets.synthetic.paths import STEP_S
 from training.datasets.synthetic.scripts_moves import act, attend, fall, go, leave, lie, wait
-from training.datasets.synthetic.scripts_normal import pace_of, somebody
+from training.datasets.synthetic.scripts_walkers import pace_of, somebody
 
 RUN_M_S = (3.0, 5.5)
 LEAST_S = 2.5  # an anomaly begins so long before the end, or earlier
@@ -33,7 +33,7 @@ def place(stage: Stage, room_m: float = 0.8, margin_m: float = 1.5, near: comple
     best, most = 0j, -np.inf
     for _ in range(30):
         p = stage.ground.anywhere(stage.rng, room_m, near)
-        inner = border(p, stage.layout.extent)
+        inner = stage.ground.margin(p)
         if inner >= margin_m:
             return p
         if inner > most:
@@ -59,7 +59,7 @@ def wander(stage: Stage, body: Body, pace: float) -> Program:
 def until(stage: Stage, body: Body, program: Program, t_s: float, margin_m: float = 1.0) -> Program:
     """Do as the program says until t_s, and then until one is inside the extent and off the road."""
     for _ in program:
-        if stage.t >= t_s and border(body.p, stage.layout.extent) >= margin_m and not stage.ground.on_road(body.p):
+        if stage.t >= t_s and stage.ground.margin(body.p) >= margin_m and not stage.ground.on_road(body.p):
             break
         yield
 
@@ -228,8 +228,10 @@ def _fights(
 
 def loitering(stage: Stage) -> None:
     """Paces around in one place all the time."""
-    spots = [complex(*p) for name in ("door", "parked car", "wall") for p in stage.layout.spots.get(name, ())]
-    near = [stage.ground.snap(p) for p in spots if border(p, stage.layout.extent) > 1]
+    spots = [
+        complex(*p) for name in ("door", "parked car", "wall", "counter") for p in stage.layout.spots.get(name, ())
+    ]
+    near = [stage.ground.snap(p) for p in spots if stage.ground.margin(p) > 1]
     home = near[int(stage.rng.integers(len(near)))] if near and stage.chance(0.4) else place(stage, 1.0, 2.5)
     phrase = stage.pick("loiters", "paces up and down in one place", "hangs around without a purpose",
                         "keeps walking around in the same place")  # fmt: skip
@@ -239,8 +241,8 @@ def loitering(stage: Stage) -> None:
             body.p = stage.ground.snap(home + stage.between(-1, 1))
         elif stage.ground.gates:
             body.start_s = stage.between(0, 0.2 * stage.seconds)
-            gates = [g for g in stage.ground.gates if stage.ground.joined(g[0], home)] or stage.ground.gates
-            body.p = gates[int(stage.rng.integers(len(gates)))][1]
+            gate = stage.ground.gate(stage.rng, home)
+            body.p = gate[1] if gate is not None else body.p
         body.program = _loiters(stage, body, home, phrase)
 
 

@@ -8,11 +8,11 @@ import cmath
 import numpy as np
 
 from training.datasets.synthetic.crowd import Body, Program, Stage
-from training.datasets.synthetic.paths import STEP_S, Rail, border
+from training.datasets.synthetic.paths import STEP_S, Rail
 from training.datasets.synthetic.scripts_moves import act, follow_rail, go, leave, straight, wait
-from training.datasets.synthetic.scripts_normal import somebody
 from training.datasets.synthetic.scripts_people import onset, place, some
 from training.datasets.synthetic.scripts_traffic import cyclist, enter, passenger, speed_on, vehicle
+from training.datasets.synthetic.scripts_walkers import somebody
 
 CYCLE_M_S = (2.8, 6.5)
 SKATE_M_S = (2.5, 5.0)
@@ -23,16 +23,28 @@ CAR_ROOM_M = 1.3  # half of what a car needs between walls
 
 def cycling(stage: Stage) -> None:
     """Rides a bicycle where people walk."""
-    phrase = stage.pick("rides a bicycle across the walkway", "cycles among the pedestrians",
+    phrase = stage.pick(f"rides a bicycle across the {ground_word(stage)}", "cycles among the pedestrians",
                         "rides a bicycle where people walk", "rides through on a bicycle")  # fmt: skip
     _riders(stage, "cyclist", "ride", "cycling", phrase, CYCLE_M_S)
 
 
 def skating(stage: Stage) -> None:
-    """Rides a skateboard or skates where people walk."""
-    phrase = stage.pick("skates across the walkway", "rides a skateboard among the pedestrians",
+    """Rides a skateboard or a scooter where people walk."""
+    ground = ground_word(stage)
+    if stage.chance(0.25):
+        phrase = stage.pick(f"rides a scooter across the {ground}", "rides a scooter among the pedestrians",
+                            "rolls through on a scooter")  # fmt: skip
+        _riders(stage, "scooter rider", "ride", "skating", phrase, SKATE_M_S)
+        return
+    phrase = stage.pick(f"skates across the {ground}", "rides a skateboard among the pedestrians",
                         "skates past the people", "rolls through on a skateboard")  # fmt: skip
     _riders(stage, "skater", "skate", "skating", phrase, SKATE_M_S)
+
+
+def ground_word(stage: Stage) -> str:
+    """What one calls the ground people walk on here."""
+    name, word = stage.layout.name, "floor" if stage.layout.indoor else "walkway"
+    return name if name in ("plaza", "walkway", "school yard", "platform", "corridor", "shopping street") else word
 
 
 def _riders(stage: Stage, noun: str, action: str, anomaly: str, phrase: str, paces: tuple[float, float]) -> None:
@@ -50,17 +62,15 @@ def _rides(stage: Stage, body: Body, action: str, anomaly: str, phrase: str, pac
     for _ in range(int(stage.rng.choice([0, 1, 2, 3], p=[0.45, 0.3, 0.15, 0.1]))):
         far = max((place(stage, 0.9, 1.5, body.p) for _ in range(4)), key=lambda q: abs(q - body.p))
         yield from go(stage, body, far, pace, action, weave_m=weave, near_m=2.0)
-    gates = [g[0] for g in stage.ground.gates if stage.ground.joined(body.p, g[0])]
-    gates.sort(key=lambda g: -abs(g - body.p))
-    gate = gates[int(stage.rng.integers(max(1, len(gates) // 2)))] if gates else None
-    yield from leave(stage, body, pace, action, gate)
+    gate = stage.ground.gate(stage.rng, body.p, 12.0)
+    yield from leave(stage, body, pace, action, gate[0] if gate else None)
 
 
 def driving(stage: Stage) -> None:
     """Drives a vehicle where people walk."""
-    noun = stage.pick("car", "car", "van", "motorcycle", "motorcycle")
-    phrase = stage.pick("drives across the walkway", "drives among the pedestrians", "drives where people walk",
-                        "drives through the people")  # fmt: skip
+    noun = stage.pick("car", "car", "van", "motorcycle", "motorcycle", "golf cart")
+    phrase = stage.pick(f"drives across the {ground_word(stage)}", "drives among the pedestrians",
+                        "drives where people walk", "drives through the people")  # fmt: skip
     ways = roomy_ways(stage)
     t_s, (a, b) = onset(stage), ways[int(stage.rng.integers(len(ways)))]
     body = stage.add(noun, "vehicle", a, cmath.phase(b - a), t_s)
@@ -69,20 +79,19 @@ def driving(stage: Stage) -> None:
 
 
 def roomy_ways(stage: Stage) -> list[tuple[complex, complex]]:
-    """Pairs of entrances (their outsides) between which a car can pass, the others than doors if there are such."""
-    found: list[tuple[complex, complex]] = []
-    doors: list[tuple[complex, complex]] = []
-    for inner, a in stage.ground.gates:
-        for goal, b in stage.ground.gates:
-            if abs(goal - inner) < 5:
-                continue
-            line = stage.ground.route(inner, goal)
-            if line is None:
-                continue
-            rooms = [stage.ground.room_at(complex(p)) for p in line[8:-8:3]]
+    """Pairs of entrances (their outsides) between which a car can pass; no doors, and not all if there are many."""
+    ground = stage.ground
+    gates = [g for g in ground.gates if not ground.is_door(g[0])]
+    gates.sort(key=lambda g: -float(ground.nearness(g[0])))
+    gates = gates[:: max(1, len(gates) // 8)]
+    found = []
+    for inner, a in gates:
+        for goal, b in gates:
+            line = ground.route(inner, goal) if abs(goal - inner) > 8 else None
+            rooms = [ground.room_at(complex(p)) for p in line[8:-8:3]] if line is not None else []
             if rooms and np.quantile(rooms, 0.1) >= CAR_ROOM_M:
-                (found if abs(a - inner) > 0.1 and abs(b - goal) > 0.1 else doors).append((a, b))
-    return found or doors
+                found.append((a, b))
+    return found
 
 
 def _drives(stage: Stage, body: Body, goal: complex, action: str, phrase: str, t_s: float) -> Program:
@@ -145,9 +154,9 @@ def traffic_accident(stage: Stage) -> None:
     number = numbers[int(stage.rng.integers(len(numbers)))]
     rail = stage.rails[number]
     stage.closed.add(number)
-    stations = [float(s) for s in np.arange(3, rail.length - 4, 0.5) if border(rail.at(s)[0], stage.layout.extent) > 3]
+    stations = [float(s) for s in np.arange(3, rail.length - 4, 0.5) if stage.ground.margin(rail.at(s)[0]) > 3]
     s = stations[int(stage.rng.integers(len(stations)))] if stations else rail.length / 2
-    t_s = max(onset(stage), -1.0)
+    t_s = round(max(onset(stage), -1.0) / STEP_S) * STEP_S
     victim = stage.pick("car", "car", "cyclist", "person")
     hitter = vehicle(stage, rail, 0.0, stage.pick("car", "car", "van"))
     speed = min(stage.between(5.5, 10.0), 1.5 * speed_on(stage, rail))
@@ -173,7 +182,7 @@ def _next_car(stage: Stage, rail: Rail) -> None:
 def _hits(stage: Stage, body: Body, rail: Rail, front: float, speed: float, t_s: float, phrase: str) -> Program:
     s, v, aside, twist = front, speed, 0.0, 0.0
     sway = stage.between(0.3, 1.0) * stage.rng.choice([-1, 1])
-    while stage.t < t_s:
+    while stage.t < t_s - 1e-6:
         p, heading = rail.at(front - speed * (t_s - stage.t))
         body.put(p, heading)
         yield
@@ -211,7 +220,7 @@ def _is_rammed(stage: Stage, body: Body, rail: Rail, middle: float, speed: float
     """Drive there, stop a second before, be pushed on and turned."""
     begin = max(0.0, middle - speed * (t_s - 1.5 - stage.t))
     for _ in follow_rail(stage, body, rail, begin, speed, speed, careful=False, goal_m=middle + 2.5):
-        if stage.t >= t_s:
+        if stage.t >= t_s - 1e-6:
             break
         yield
     body.begin(
@@ -231,7 +240,7 @@ def _is_knocked(stage: Stage, body: Body, p: complex, heading: float, pace: floa
     """Go on steadily so as to be at p at t_s, be thrown aside and lie."""
     way = cmath.exp(1j * heading)
     body.p, body.heading, body.loose = p - way * pace * (t_s - stage.t), heading, True
-    while stage.t < t_s:
+    while stage.t < t_s - 1e-6:
         body.put(p - way * pace * (t_s - stage.t), heading)
         yield
     phrase = stage.pick("is hit by a car", "is knocked down by a car", "is run over")
@@ -239,4 +248,5 @@ def _is_knocked(stage: Stage, body: Body, p: complex, heading: float, pace: floa
     body.acc, body.face = 9.0, body.heading
     body.v = way * pace + 0.5 * speed * cmath.exp(1j * heading)
     yield from act(stage, body, "fall", 0.6)
-    yield from wait(stage, body, np.inf, body.heading, "lie")
+    # Riders have no pose for lying: they stay fallen with their bicycles.
+    yield from wait(stage, body, np.inf, body.heading, "lie" if body.kind == "person" else "fall")

@@ -8,12 +8,11 @@ import cmath
 import numpy as np
 
 from training.datasets.synthetic.crowd import Body, Program, Stage
-from training.datasets.synthetic.paths import STEP_S, border
+from training.datasets.synthetic.paths import STEP_S
 from training.datasets.synthetic.scripts_moves import act, attend, fall, go, leave, lie, wait
-from training.datasets.synthetic.scripts_normal import pace_of, somebody, stroll, tow
-from training.datasets.synthetic.scripts_people import RUN_M_S, arrive, onset, perpetrator, place, until, wander
-from training.datasets.synthetic.scripts_traffic import parked
-from training.datasets.synthetic.scripts_ways import foot_of, scare
+from training.datasets.synthetic.scripts_people import RUN_M_S, arrive, onset, perpetrator, place, some, until, wander
+from training.datasets.synthetic.scripts_walkers import pace_of, somebody, stroll, tow
+from training.datasets.synthetic.scripts_ways import scare
 
 LEFT_M = 2.5  # a thing is abandoned once its owner is so far away
 GRAVITY = 9.81
@@ -100,10 +99,8 @@ def _steals(stage: Stage, thief: Body, bag: Body, t_s: float, phrase: str) -> Pr
     yield from act(stage, thief, "crouch" if bag.z < 0.1 else "reach", 0.4)
     bag.tied, bag.phrase = (thief, 0.1 - 0.3j, CARRIED_M), "is stolen"
     thief.solid = True
-    gates = [g[0] for g in stage.ground.gates if stage.ground.joined(thief.p, g[0])]
-    gates.sort(key=lambda g: -abs(g - thief.p))
-    gate = gates[int(stage.rng.integers(max(1, len(gates) // 2)))] if gates else None
-    yield from leave(stage, thief, stage.between(*RUN_M_S), "run", gate)
+    gate = stage.ground.gate(stage.rng, thief.p, 8.0)
+    yield from leave(stage, thief, stage.between(*RUN_M_S), "run", gate[0] if gate else None)
     bag.gone = True
 
 
@@ -163,7 +160,7 @@ def _aim(stage: Stage, body: Body) -> complex:
     if others and stage.chance(0.5):
         return others[int(stage.rng.integers(len(others)))]
     found = [body.p + stage.between(4, 11) * cmath.exp(1j * stage.between(-np.pi, np.pi)) for _ in range(20)]
-    return max(found, key=lambda p: min(border(p, stage.layout.extent), 1.0))
+    return max(found, key=lambda p: min(stage.ground.margin(p), 1.0))
 
 
 def _fly(stage: Stage, body: Body, noun: str, goal: complex) -> None:
@@ -204,19 +201,11 @@ def vandalism(stage: Stage) -> None:
     kinds = [k for k in ("parked car", "bin", "door", "bench") if stage.layout.spots.get(k)]
     kind = kinds[int(stage.rng.integers(len(kinds)))]
     spots = [complex(*p) for p in stage.layout.spots[kind]]
-    spot = max(
-        (spots[int(stage.rng.integers(len(spots)))] for _ in range(3)), key=lambda p: border(p, stage.layout.extent)
-    )
+    spot = max((spots[int(stage.rng.integers(len(spots)))] for _ in range(3)), key=lambda p: stage.ground.margin(p))
     name = kind.split()[-1]
     phrase = stage.pick(f"kicks a {name}", f"damages a {name}", f"hits and kicks a {name}", f"vandalises a {name}")
-    if kind == "parked car":
-        car = parked(stage, spot)
-        across = 1j * cmath.exp(1j * car.heading)
-        side = min((spot + across * w for w in (1.45, -1.45)), key=lambda p: abs(stage.ground.snap(p) - p))
-        foot, way = side, (spot - side) / abs(spot - side)
-    else:
-        foot, way = foot_of(stage.ground, spot)
-        foot = stage.ground.snap(spot - 0.8 * way)
+    foot = stage.ground.snap(spot)
+    way = (spot - foot) / abs(spot - foot) if abs(spot - foot) > 0.3 else stage.ground.facing(foot)
     t_s = onset(stage, 3.5)
     body = perpetrator(stage, t_s)
     if t_s < 6:
@@ -239,37 +228,34 @@ def _vandalises(stage: Stage, body: Body, foot: complex, way: complex, t_s: floa
     yield from leave(stage, body, stage.between(2.8, 4.0) if fast else 1.4, "run" if fast else "walk")
 
 
-def burn(
-    stage: Stage, body: Body, grow_s: float, most: float = 1.0, sink_s: float = np.inf, rest: float = 0.5
-) -> Program:
-    """Grow to `most` within grow_s; then, after a moment, sink to `rest` within sink_s."""
-    body.action, start = "burn", stage.t
-    while True:
-        age = stage.t - start
-        body.progress = most * min(1.0, age / grow_s)
-        if age > grow_s and sink_s < np.inf:
-            body.progress = most + (rest - most) * min(1.0, (age - grow_s) / sink_s)
-        yield
-
-
 def fire(stage: Stage) -> None:
     """A fire that grows, with smoke; people keep away or watch."""
-    named = [complex(*p) for k in ("bin", "parked car", "door") for p in stage.layout.spots.get(k, ())]
-    named = [p for p in named if border(p, stage.layout.extent) > 1]
+    named = [complex(*p) for k in ("bin", "parked car", "shelf") for p in stage.layout.spots.get(k, ())]
+    named = [p for p in named if stage.ground.margin(p) > 1]
     spot = named[int(stage.rng.integers(len(named)))] if named and stage.chance(0.5) else place(stage, 0.4, 1.5)
     t_s, grow = onset(stage), stage.between(3, 15)
     phrase = stage.pick("burns", "burns and grows", "breaks out and spreads", "burns with flames")
-    flames = stage.add("fire", "thing", spot, 0.0, t_s)
-    flames.program = _burns(stage, flames, "fire", phrase, grow)
-    smoke = stage.add("smoke", "thing", spot + 0.05j, 0.0, t_s + stage.between(0.3, 2.0))
-    smoke.program = _burns(stage, smoke, "fire", stage.pick("rises from the fire", "rises", "spreads"), grow * 1.3)
+    spreads = int(stage.rng.choice([0, 1, 2, 3], p=[0.4, 0.3, 0.2, 0.1]))
+    for k in range(1 + spreads):
+        aside = 0j if k == 0 else stage.between(0.4, 1.0) * cmath.exp(1j * stage.between(0, 6.28))
+        flames = stage.add("fire", "thing", spot + aside, 0.0, t_s + grow * k * stage.between(0.5, 1.0))
+        flames.program = _burns(stage, flames, "fire", phrase, grow)
+    for k in range(some(stage, 6, 4)):
+        rising = stage.pick("rises from the fire", "rises", "spreads")
+        smoke = stage.add("smoke", "thing", spot + 0.3 * k - 0.05j, 0.0, t_s + stage.between(0.3, 2.0) + 2.0 * k)
+        smoke.z = stage.between(0.4, 1.0)
+        smoke.program = _burns(stage, smoke, "fire", rising, grow * 1.3)
     if stage.chance(0.5):
         stage.later(t_s + stage.between(1, 3), lambda: _watch(stage, spot))
 
 
 def _burns(stage: Stage, body: Body, anomaly: str, phrase: str, grow_s: float) -> Program:
+    """Grow (progress from 0 to about 1) within grow_s, and stay."""
     body.begin(anomaly, phrase, stage.t)
-    yield from burn(stage, body, grow_s, stage.between(0.7, 1.0))
+    body.action, start, most = "burn", stage.t, stage.between(0.7, 1.0)
+    while True:
+        body.progress = most * min(1.0, 0.05 + (stage.t - start) / grow_s)
+        yield
 
 
 def _watch(stage: Stage, spot: complex) -> None:
@@ -293,18 +279,28 @@ def explosion(stage: Stage) -> None:
     t_s, spot = max(0.0, onset(stage)), place(stage, 0.4, 2.0)
     stage.flashes.append(t_s)
     blast = stage.add("explosion", "thing", spot, 0.0, t_s)
-    blast.program = _bursts(
-        stage, blast, stage.pick("explodes", "goes off", "bursts into flames"), 0.35, stage.between(2, 6)
-    )
-    smoke = stage.add("smoke", "thing", spot + 0.05j, 0.0, t_s + 0.1)
-    smoke.program = _bursts(stage, smoke, stage.pick("rises after the explosion", "spreads", "billows up"), 3.0, np.inf)
+    burst = stage.pick("explodes", "goes off", "bursts into flames")
+    blast.program = _bursts(stage, blast, burst, stage.between(2, 4.5))
+    for k in range(some(stage, 3, 4, 3)):
+        smoke = stage.add("smoke", "thing", spot + complex(stage.between(-0.8, 0.8), 0.1), 0.0, t_s + 0.4 + 0.5 * k)
+        smoke.z = stage.between(0, 0.8)
+        rising = stage.pick("rises after the explosion", "spreads", "billows up")
+        smoke.program = _burns(stage, smoke, "explosion", rising, 3.0)
+    if stage.chance(0.5):
+        flames = stage.add("fire", "thing", spot, 0.0, t_s + 0.6)
+        flames.program = _burns(stage, flames, "explosion", "burns after the explosion", 1.0)
     phrase = stage.pick("runs away from the explosion", "flees from the explosion", "runs for safety")
     stage.later(t_s + 0.15, lambda: _blast(stage, spot, phrase))
 
 
-def _bursts(stage: Stage, body: Body, phrase: str, grow_s: float, sink_s: float) -> Program:
+def _bursts(stage: Stage, body: Body, phrase: str, seconds: float) -> Program:
+    """From the flash (progress 0) to the cloud's end (1)."""
     body.begin("explosion", phrase, stage.t)
-    yield from burn(stage, body, grow_s, 1.0, sink_s, stage.between(0.2, 0.5))
+    body.action, start = "burn", stage.t
+    while body.progress < 1:
+        body.progress = min(1.0, 0.01 + (stage.t - start) / seconds)
+        yield
+    body.gone = True
 
 
 def _blast(stage: Stage, spot: complex, phrase: str) -> None:

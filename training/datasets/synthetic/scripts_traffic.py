@@ -18,12 +18,13 @@ RIDE_M_S = (3.2, 6.0)
 
 def traffic(stage: Stage, busy: float) -> None:
     """Ordinary traffic in every lane that is not closed; busy: 0 to 1."""
-    park(stage)
     for number, rail in enumerate(stage.rails):
         if number in stage.closed:
             continue
         if rail.use == "cars":
             _cars(stage, rail, busy)
+            if "cycling" in stage.layout.normal and not any(r.use == "bicycles" for r in stage.rails):
+                _cyclists(stage, rail, 0.3 * busy, -(rail.width / 2 - 0.6))
         elif rail.use == "bicycles":
             _cyclists(stage, rail, busy)
         elif rail.use == "people":
@@ -59,12 +60,15 @@ def _noun(stage: Stage) -> str:
 
 def _cars(stage: Stage, rail: Rail, busy: float) -> None:
     """Some already on the way, others to come; every one keeps its distance."""
+    aside = room_for_bicycles(stage, rail)
     s = stage.between(0, rail.length * (1.3 - busy))
     while s < rail.length - 5:
         body = vehicle(stage, rail, s, _noun(stage))
         pace = speed_on(stage, rail)
-        body.program = follow_rail(stage, body, rail, s, pace, pace)
+        body.program = follow_rail(stage, body, rail, s, pace, pace, lambda: aside)
         s += body.actor.size_m[0] + stage.between(9, 15 + 50 * (1 - busy))
+    if rail.width > 3.2 and aside == 0 and stage.chance(0.12):
+        pulls_out(stage, rail)
     t = stage.between(-2, 4 + 10 * (1 - busy))
     while t < stage.seconds:
         body = vehicle(stage, rail, 0.0, _noun(stage), t)
@@ -82,14 +86,26 @@ def enter(stage: Stage, body: Body, rail: Rail) -> Program:
         body.rows.clear()
         body.actions.clear()
     body.solid = True
-    yield from follow_rail(stage, body, rail, 0.0, pace, pace)
+    aside = room_for_bicycles(stage, rail)
+    yield from follow_rail(stage, body, rail, 0.0, pace, pace, lambda: aside)
 
 
-def _cyclists(stage: Stage, rail: Rail, busy: float) -> None:
-    for k in range(int(stage.rng.poisson(0.8 + 2.2 * busy))):
+def room_for_bicycles(stage: Stage, rail: Rail) -> float:
+    """How far cars keep to the left because of a lane for bicycles at the edge of theirs."""
+    for other in stage.rails:
+        p = other.at(other.length / 2)[0]
+        if other.use == "bicycles" and rail.use == "cars" and rail.find(p)[1] < 2.0:
+            s, off = rail.find(p)
+            left = ((p - rail.at(s)[0]) * cmath.exp(-1j * rail.at(s)[1])).imag > 0
+            return (-1 if left else 1) * min(0.5, max(0.0, 2.0 - off))
+    return 0.0
+
+
+def _cyclists(stage: Stage, rail: Rail, busy: float, aside: float = 0.0) -> None:
+    for k in range(int(stage.rng.poisson((0.8 if aside == 0 else 0.2) + 2.2 * busy))):
         start = None if k == 0 and stage.chance(0.5) else stage.between(-3, stage.seconds)
         s = stage.between(0, rail.length * 0.6) if start is None else 0.0
-        cyclist(stage, rail, s, start)
+        cyclist(stage, rail, s, start, aside)
 
 
 def cyclist(stage: Stage, rail: Rail, s: float, start: float | None, aside: float = 0.0) -> Body:
@@ -130,65 +146,33 @@ def train(stage: Stage, rail: Rail) -> None:
     body.program = follow_rail(stage, body, rail, 0.0, pace, pace, careful=False)
 
 
-def park(stage: Stage) -> None:
-    """A car at every parked car's spot; some pull out."""
-    for spot in stage.layout.spots.get("parked car", ()):
-        p = complex(*spot)
-        if any(abs(b.p - p) < 1 for b in stage.bodies):
-            continue
-        body = parked(stage, p)
-        rail = near_rail(stage, p)
-        if rail is not None and stage.chance(0.15) and stage.rails.index(rail) not in stage.closed:
-            body.program = _pull_out(stage, body, rail, stage.between(0, stage.seconds))
+def pulls_out(stage: Stage, rail: Rail) -> None:
+    """A car that stands at the edge of its lane, waits for a gap and drives away."""
+    s, heading = stage.between(0.2, 0.6) * rail.length, 0.0
+    edge = -(rail.width / 2 - 1.0)
+    p, heading = rail.at(s, edge)
+    body = stage.add("car" if stage.chance(0.85) else "van", "vehicle", p, heading)
+    body.action, body.phrase = "stand", stage.pick("pulls out and drives away", "starts and drives away")
+    body.program = _pull_out(stage, body, rail, s, edge, stage.between(0, 6))
 
 
-def near_rail(stage: Stage, p: complex) -> Rail | None:
-    """The car lane next to a point, if one is near."""
-    cars = [r for r in stage.rails if r.use == "cars"]
-    best = min(cars, key=lambda r: r.find(p)[1], default=None)
-    return best if best is not None and best.find(p)[1] < 6 else None
-
-
-def parked(stage: Stage, p: complex) -> Body:
-    """A car that stands at a point, along the nearest lane."""
-    cars = [r for r in stage.rails if r.use == "cars"]
-    best = min(cars, key=lambda r: r.find(p)[1], default=None)
-    heading = best.at(best.find(p)[0])[1] if best is not None else stage.pick("0", "3.14159")
-    body = stage.add("car" if stage.chance(0.85) else "van", "vehicle", p, float(heading))
-    body.action, body.phrase, body.program = "stand", stage.pick("is parked", "stands parked"), stay(body)
-    return body
-
-
-def stay(body: Body) -> Program:
-    """Stand there for good."""
-    heading = body.heading
-    while True:
-        body.put(body.p, heading)
+def _pull_out(stage: Stage, body: Body, rail: Rail, s: float, edge: float, start_s: float) -> Program:
+    p, heading = body.p, body.heading
+    while stage.t < start_s or _coming(stage, body):
+        body.put(p, heading)
         yield
+    body.action, begin = "drive", stage.t
+    pace = 0.7 * speed_on(stage, rail)
+    yield from follow_rail(stage, body, rail, s, 0.0, pace, lambda: edge * max(0.0, 1 - (stage.t - begin) / 5))
 
 
-def _pull_out(stage: Stage, body: Body, rail: Rail, start_s: float) -> Program:
-    """Wait for a gap, then drive away along the lane."""
-    s, aside = rail.find(body.p)[0], 0.0
-    p, heading = rail.at(s)
-    aside = ((body.p - p) * cmath.exp(-1j * heading)).imag
-    ways = stay(body)
-    while stage.t < start_s or any(
-        -18 < ((b.p - body.p) * cmath.exp(-1j * heading)).real < 9 and abs(b.p - body.p) < 18 and b.rail is not None
-        for b in stage.present("vehicle")
-        if b is not body
-    ):
-        next(ways)
-        yield
-    body.action, body.phrase = "drive", stage.pick("pulls out and drives away", "pulls out of its parking space")
-    begin = stage.t
-
-    def side() -> float:
-        return aside * max(0.0, 1 - (stage.t - begin) / 5)
-
-    offset = (body.p - rail.at(s, aside)[0]) * cmath.exp(-1j * heading)
-    s += offset.real
-    yield from follow_rail(stage, body, rail, s, 0.0, 0.7 * speed_on(stage, rail), side)
+def _coming(stage: Stage, body: Body) -> bool:
+    """Whether somebody drives up from behind who would have to brake hard."""
+    for other in stage.present("vehicle"):
+        away = ((other.p - body.p) * cmath.exp(-1j * body.heading)).real
+        if other is not body and abs(other.v) > 1 and -18 < away < 6 and abs(other.p - body.p) < 18:
+            return True
+    return False
 
 
 def birds(stage: Stage) -> None:

@@ -8,9 +8,8 @@ import cmath
 import numpy as np
 
 from training.datasets.synthetic.crowd import Body, Program, Stage
-from training.datasets.synthetic.paths import Ground, border
+from training.datasets.synthetic.paths import Ground
 from training.datasets.synthetic.scripts_moves import act, attend, fall, go, leave, lie, straight, wait
-from training.datasets.synthetic.scripts_normal import pace_of, somebody
 from training.datasets.synthetic.scripts_people import (
     arrive,
     far_from,
@@ -21,29 +20,28 @@ from training.datasets.synthetic.scripts_people import (
     some,
     wander,
 )
+from training.datasets.synthetic.scripts_walkers import pace_of, somebody
 
 
 def climbing(stage: Stage) -> None:
-    """Climbs a fence or wall: over it, or to sit on it."""
-    kinds = [k for k in ("fence", "wall") if stage.layout.spots.get(k)]
-    kind = kinds[int(stage.rng.integers(len(kinds)))]
-    spots = sorted((complex(*p) for p in stage.layout.spots[kind]), key=lambda p: -border(p, stage.layout.extent))
-    spot = spots[int(stage.rng.integers(max(1, (len(spots) + 1) // 2)))]
+    """Climbs over a fence, or up a wall and down again; some sit on top."""
+    spots = climbable(stage)
+    kind, spot = spots[int(stage.rng.choice(len(spots), p=_shares(stage, [p for _, p in spots])))]
     foot, over = foot_of(stage.ground, spot)
     t_s = onset(stage, 4.0)
-    phrase = stage.pick(f"climbs over the {kind}", f"climbs up the {kind}", f"scales the {kind}", f"gets over a {kind}")
-    near = [h for x, y, r, h in stage.layout.obstacles if abs(complex(x, y) - spot) < r + 1.0]
-    height = float(np.clip(max(near, default=1.8), 1.2, 2.2))
+    phrase = stage.pick(f"climbs the {kind}", f"climbs up the {kind}", f"scales the {kind}", f"climbs up a {kind}")
+    height = stage.between(1.4, 2.4)
     for k in range(some(stage, 7, 2)):
         body = perpetrator(stage, t_s)
         aside = 0.9 * k * 1j * over
         if t_s < 6:
             body.p = stage.ground.snap(foot + aside - stage.between(0, 1.5) * over)
-        body.program = _climbs(stage, body, foot + aside, over, t_s + 1.5 * k, height, phrase)
+        beyond = abs(spot - foot) if kind == "fence" else 0.0
+        body.program = _climbs(stage, body, foot + aside, over, beyond, t_s + 1.5 * k, height, phrase)
 
 
 def foot_of(ground: Ground, spot: complex) -> tuple[complex, complex]:
-    """Where one stands before a thing, and the direction from there to it."""
+    """Where one stands before a fence or wall, and the direction from there to it."""
     foot = ground.snap(spot)
     if abs(foot - spot) < 0.25:
         over = -ground.away(spot) or 1j
@@ -53,31 +51,52 @@ def foot_of(ground: Ground, spot: complex) -> tuple[complex, complex]:
     return foot, over
 
 
-def _climbs(stage: Stage, body: Body, foot: complex, over: complex, t_s: float, height: float, phrase: str) -> Program:
+def climbable(stage: Stage) -> list[tuple[str, complex]]:
+    """(kind, point) of fences and walls that can be walked to and are seen."""
+    found = [(k, complex(*p)) for k in ("fence", "wall") for p in stage.layout.spots.get(k, ())]
+    return [(k, p) for k, p in found if abs(stage.ground.snap(p) - p) < 3 and stage.ground.margin(p) > 1]
+
+
+def _shares(stage: Stage, points: list[complex]) -> np.ndarray:
+    """Chances of points: what is near is seen better."""
+    weight = stage.ground.nearness(np.array(points)) ** 2
+    return np.asarray(weight / weight.sum())
+
+
+def _climbs(
+    stage: Stage, body: Body, foot: complex, over: complex, beyond: float, t_s: float, height: float, phrase: str
+) -> Program:
+    """Up and, if there is a beyond (metres to the middle of the fence), over it; up and down again at a wall."""
     yield from arrive(stage, body, foot, t_s, cmath.phase(over))
+    body.loose = True
+    if beyond > 0.4:
+        yield from straight(stage, body, foot + (beyond - 0.3) * over, 1.2, near_m=0.15)
     body.begin("climbing", phrase, stage.t)
-    body.loose, body.face = True, cmath.phase(over)
-    up_s, start = stage.between(1.8, 3.5), body.p
-    begin = stage.t
-    while stage.t < begin + up_s:
-        share = (stage.t - begin) / up_s
-        body.action, body.progress, body.z = "climb", share, height * share
-        body.want = (start + 0.5 * share * over - body.p) * 3
-        yield
+    body.face, body.want = cmath.phase(over), 0j
+    yield from _rise(stage, body, 0.0, height, stage.between(1.8, 3.5), 0.12 * over)
     if stage.chance(0.3):
-        body.z, body.progress = height, 1.0
-        yield from wait(stage, body, np.inf, body.face, "sit")
-    begin, down_s = stage.t, stage.between(0.7, 1.5)
-    while body.z > 0:
-        share = min(1.0, (stage.t - begin) / down_s)
-        body.action, body.progress, body.z = "climb", 1 - share, height * (1 - share**2)
-        body.want = over * 0.9
-        yield
-    body.action, body.face = "walk", None
+        yield from wait(stage, body, np.inf if stage.chance(0.6) else stage.between(1, 4), body.face, "sit")
+    body.face = cmath.phase(over)
+    yield from _rise(stage, body, height, 0.0, stage.between(1.2, 2.2), 0.5 * over if beyond else -0.1 * over)
     yield from act(stage, body, "crouch", 0.3, 0.2, back=True)
     body.end(stage.t)
-    gone = body.p + 12 * over
-    yield from straight(stage, body, gone, stage.between(1.2, 2.5))
+    body.face = None
+    if beyond:
+        yield from straight(stage, body, body.p + 15 * over, stage.between(1.2, 2.5))
+    else:
+        body.loose = False
+        yield from leave(stage, body, stage.between(1.2, 1.7))
+
+
+def _rise(stage: Stage, body: Body, low: float, high: float, seconds: float, drift: complex) -> Program:
+    """Climb from one height to another within so many seconds, drifting so many m/s."""
+    begin, body.action = stage.t, "climb"
+    while stage.t < begin + seconds:
+        share = (stage.t - begin) / seconds
+        body.z, body.want = low + (high - low) * share, drift
+        body.progress = share if high > low else 1 - share
+        yield
+    body.z, body.want, body.progress = high, 0j, 0.0
 
 
 def jaywalking(stage: Stage) -> None:
@@ -86,7 +105,7 @@ def jaywalking(stage: Stage) -> None:
     t_s = onset(stage, 4.0)
     phrase = stage.pick("crosses the road between the cars", "walks across the road away from the crossing",
                         "steps onto the road and crosses it", "crosses the street without a crossing")  # fmt: skip
-    a, b = ways[int(stage.rng.integers(len(ways)))]
+    a, b = ways[int(stage.rng.choice(len(ways), p=_shares(stage, [(a + b) / 2 for a, b in ways])))]
     if stage.chance(0.5):
         a, b = b, a
     pace = stage.between(1.1, 2.6)
@@ -100,8 +119,8 @@ def jaywalking(stage: Stage) -> None:
 
 def somebody_comes(stage: Stage, to: complex) -> complex:
     """The outside of an entrance from which one can walk to a point; the point itself if there is none."""
-    gates = [g for g in stage.ground.gates if stage.ground.joined(g[0], to)]
-    return gates[int(stage.rng.integers(len(gates)))][1] if gates else to
+    gate = stage.ground.gate(stage.rng, to)
+    return gate[1] if gate is not None else to
 
 
 def _jaywalks(stage: Stage, body: Body, a: complex, b: complex, t_s: float, pace: float, phrase: str) -> Program:
@@ -126,7 +145,9 @@ def crossings_of_road(stage: Stage) -> list[tuple[complex, complex]]:
         for s in np.arange(1.0, rail.length - 1, 1.0):
             p, heading = rail.at(float(s))
             side = 1j * cmath.exp(1j * heading)
-            if min((abs(p - z) for z in zebras), default=np.inf) < 6 or border(p, stage.layout.extent) < 2:
+            far = min((abs(p - z) for z in zebras), default=np.inf) >= 6
+            # Where people walk on the road anyway, crossing it is nothing.
+            if not far or stage.ground.free[stage.ground.index(p)] or stage.ground.margin(p) < 2:
                 continue
             ends = [_kerb(stage.ground, p, way) for way in (side, -side)]
             if ends[0] is not None and ends[1] is not None:
