@@ -60,7 +60,7 @@ def drawn(frames: int = 28) -> Iterator[Moment]:
 
 def test_a_clip_is_cached_with_its_truth_in_place(tmp_path: Path) -> None:
     truth = fakes.truth((fakes.target(1, "person", None), fakes.target(2, "cyclist", "cycling")))
-    clip = cached(drawn(), truth, real=False)
+    clip = cached(drawn(), lambda: truth, real=False)
     assert len(clip.taps) == RUNS * RUN
     h, w = clip.taps.presence.shape[1:]
     assert clip.cover.shape == (2, RUNS * RUN, h, w)

@@ -57,8 +57,11 @@ class Taps:
     @property
     def look(self) -> np.ndarray:
         """(T, h, w, 385) float32: the vector of what is there, faded at its rim, and how much of it is."""
-        presence = self.presence.astype(np.float32)[..., None]
-        return np.concatenate([self.vectors.astype(np.float32)[self.thing] * presence, presence], -1)
+        out = np.zeros((*self.thing.shape, self.vectors.shape[1] + 1), np.float32)
+        there = np.nonzero(self.thing)  # most cells are empty
+        out[..., :-1][there] = self.vectors[self.thing[there]].astype(np.float32) * self.presence[there][:, None]
+        out[..., -1] = self.presence
+        return out
 
     def arrays(self) -> list[np.ndarray]:
         """The taps in the order of TAPS, float32 (T, ..., C)."""
@@ -250,8 +253,9 @@ def look_vectors(thing: Thing, habit: Habit, times_s: np.ndarray) -> np.ndarray 
     distance = np.abs(times_s[:, None] - np.array(thing.look_times_s[: len(prob)])[None])
     near = distance <= WINDOW_S
     near[np.arange(len(near)), distance.argmin(1)] = True
-    mean = near.astype(np.float64) @ prob / near.sum(1, keepdims=True)
-    return (mean @ class_vectors()).astype(np.float32)
+    seen = prob.astype(np.float32) @ class_vectors()
+    out: np.ndarray = near.astype(np.float32) @ seen / near.sum(1, keepdims=True)
+    return out.astype(np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,8 @@
 """Features for the decoder's training: a clip through the shipped encoder and watcher, a few runs of frames kept.
 
-    python -m training.heatmap.features DATA --synthetic 200 --split train [--first 0] [--workers 2]
-    python -m training.heatmap.features DATA --normal a.mp4 b.mp4 --split train
+    python -m training.heatmap.features DATA --split train --synthetic 200 [--first 0] [--workers 2]
+    python -m training.heatmap.features DATA --split train --clips FOLDER   (NNNN.mp4, .ids.npz, .truth.json)
+    python -m training.heatmap.features DATA --split train --normal a.mp4 b.mp4
 
 Everything that the decoder will see in the product is made by the product's own code, over the whole clip; what is
 kept are RUNS runs of RUN frames (the decoder looks a frame back and ahead) and, of every target, how much of each
@@ -12,7 +13,7 @@ Next: training/heatmap/data.py
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,7 +39,9 @@ RUNS, RUN = 4, 4
 CHUNK = 16
 STRETCH_S = 10.0  # of real footage that make one clip
 FPS = 8.0
-Moment = tuple[np.ndarray, np.ndarray | None, float]  # frame (H, W, 3) uint8 RGB, instance map (H, W) or None, seconds
+RATES = (7.5, 8.0, 25 / 3, 10.0)  # what a request for FPS gives on videos of 15, 24, 25 and 10 frames a second
+SIZES = ((640, 360), (640, 480), (480, 360), (360, 240), (320, 240), (426, 240))
+Moment = tuple[np.ndarray, np.ndarray | None, float]  # frame (H, W, 3) uint8 RGB, instance map or None, seconds
 
 
 @dataclass(frozen=True)
@@ -122,17 +125,19 @@ def watched(clips: Iterable[Clip]) -> Iterator[Taps]:
     yield from taps.finish(watcher.finish()) if taps else ()
 
 
-def cached(moments: Iterable[Moment], truth: ClipTruth, real: bool, seed: int = 0) -> CachedClip:
-    """One clip of some seconds, reduced. ValueError for a clip shorter than a run."""
-    ids = np.array([t.id for t in truth.targets], np.int32)
+def cached(moments: Iterable[Moment], truth: Callable[[], ClipTruth], real: bool, seed: int = 0) -> CachedClip:
+    """One clip of some seconds, reduced. truth is asked for when all frames have been seen. ValueError for a clip
+    shorter than a run."""
     maps: dict[float, np.ndarray] = {}
     taps = list(watched(_clips(moments, maps)))
+    known = truth()
+    ids = np.array([t.id for t in known.targets], np.int32)
     times = np.concatenate([t.times_s for t in taps]) if taps else np.zeros(0)
-    rows = choose_runs(times, truth, np.random.default_rng(seed))
+    rows = choose_runs(times, known, np.random.default_rng(seed))
     kept = Taps.join(taps).pick(rows)
     grid = (kept.presence.shape[1], kept.presence.shape[2])
     cover = [_covers(maps[t], ids, grid) if t in maps else np.zeros((len(ids), *grid)) for t in kept.times_s.tolist()]
-    return CachedClip(_compact(kept), np.stack(cover, 1).astype(np.uint8), ids, truth, real)
+    return CachedClip(_compact(kept), np.stack(cover, 1).astype(np.uint8), ids, known, real)
 
 
 def choose_runs(times_s: np.ndarray, truth: ClipTruth, rng: np.random.Generator) -> np.ndarray:
@@ -154,51 +159,74 @@ def choose_runs(times_s: np.ndarray, truth: ClipTruth, rng: np.random.Generator)
     return np.concatenate([np.arange(s, s + RUN) for s in sorted(chosen)])
 
 
-def made(seed: int, split: str) -> tuple[Iterator[Moment], ClipTruth]:
-    """A clip of the generator."""
+def made(seed: int, split: str) -> tuple[Iterator[Moment], Callable[[], ClipTruth]]:
+    """A clip of the generator, of a size and rate of its own."""
     from training.datasets.synthetic.clip import make_clip
 
-    clip = make_clip(seed, split=split)
-    return ((frame, ids, t) for t, frame, ids in clip.frames()), clip.truth
+    dice = np.random.default_rng([seed, 77])
+    size = SIZES[int(dice.integers(len(SIZES)))]
+    clip = make_clip(seed, split=split, seconds=float(dice.uniform(6, 12)), fps=float(dice.choice(RATES)), size_wh=size)
+    pairs = zip(clip.frames(), clip.times_s.tolist(), strict=True)
+    return ((frame, ids, t) for (frame, ids), t in pairs), lambda: clip.truth
 
 
-def filmed(path: Path, split: str, start_s: float, end_s: float) -> tuple[Iterator[Moment], ClipTruth]:
+def written(video: Path) -> tuple[Iterator[Moment], Callable[[], ClipTruth]]:
+    """A clip with its instance maps (X.ids.npz: ids (n, h, w) and times_s (n,)) and truth (X.truth.json) beside it."""
+    with np.load(video.with_suffix(".ids.npz"), allow_pickle=False) as stored:
+        ids, times = stored["ids"], stored["times_s"]
+    reader = VideoReader(video, FPS, max_side=MAX_SIDE_PX, prefetch=False)
+
+    def moments() -> Iterator[Moment]:
+        for clip in reader:
+            for frame, t in zip(clip.frames, clip.times_s.tolist(), strict=True):
+                yield frame, ids[int(np.abs(times - t).argmin())], t
+
+    return moments(), lambda: ClipTruth.load(video.with_suffix(".truth.json"))
+
+
+def filmed(path: Path, split: str, start_s: float, end_s: float) -> tuple[Iterator[Moment], Callable[[], ClipTruth]]:
     """A stretch of ordinary footage."""
     reader = VideoReader(path, FPS, start_s, end_s, max_side=MAX_SIDE_PX, prefetch=False)
     name = f"{path.parent.name}-{path.stem}-{start_s:.0f}"
     truth = ClipTruth(name, path.name, split, "real", (), reader.rate_hz, reader.size_wh, end_s - start_s, ())
-    return ((f, None, float(t)) for clip in reader for f, t in zip(clip.frames, clip.times_s, strict=True)), truth
+    frames = ((f, None, float(t)) for clip in reader for f, t in zip(clip.frames, clip.times_s, strict=True))
+    return frames, lambda: truth
 
 
 def stretches(path: Path) -> list[tuple[float, float]]:
-    """A video in pieces of about STRETCH_S; a short rest is left out unless it is all there is."""
+    """A video in equal pieces of about STRETCH_S."""
     length = VideoReader(path).info.duration_s
-    count = max(1, int(length / STRETCH_S))
-    return [(i * STRETCH_S, min((i + 1) * STRETCH_S, length)) for i in range(count)]
+    count = max(1, round(length / STRETCH_S))
+    return [(i * length / count, (i + 1) * length / count) for i in range(count)]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to make: a seed of the generator, or a stretch of a video."""
+    """One clip to make: a seed of the generator, a video with its truth, or a stretch of one that is ordinary."""
 
     out: Path
     split: str
     seed: int = 0
     video: Path | None = None
-    stretch: tuple[float, float] = (0.0, 0.0)
+    stretch: tuple[float, float] | None = None
 
     def run(self) -> str:
         """Its path, or why there is none."""
         if self.out.exists():
             return f"{self.out}: is there already"
         cv2.setNumThreads(1)
-        moments, truth = filmed(self.video, self.split, *self.stretch) if self.video else made(self.seed, self.split)
         try:
-            clip = cached(moments, truth, self.video is not None, self.seed)
+            moments, truth = self._open()
+            clip = cached(moments, truth, self.stretch is not None, self.seed)
         except ValueError as error:
-            return f"left out: {error}"
+            return f"{self.out.name} left out: {error}"
         clip.save(self.out)
-        return f"{self.out}: {len(clip.taps)} frames, {len(clip.ids)} targets, {len(truth.anomalous)} anomalous"
+        return f"{self.out}: {len(clip.taps)} frames, {len(clip.ids)} targets, {len(clip.truth.anomalous)} anomalous"
+
+    def _open(self) -> tuple[Iterator[Moment], Callable[[], ClipTruth]]:
+        if self.video is None:
+            return made(self.seed, self.split)
+        return filmed(self.video, self.split, *self.stretch) if self.stretch else written(self.video)
 
 
 def _clips(moments: Iterable[Moment], maps: dict[float, np.ndarray]) -> Iterator[Clip]:
@@ -243,6 +271,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--split", choices=("train", "validation"), required=True)
     parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="clips of the generator")
     parser.add_argument("--first", type=int, default=0, help="seed of the first of them")
+    parser.add_argument("--clips", type=Path, metavar="FOLDER", help="videos with instance maps and truth")
     parser.add_argument("--normal", nargs="*", type=Path, default=[], metavar="VIDEO", help="ordinary footage")
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args(arguments)
@@ -251,6 +280,8 @@ def main(arguments: list[str] | None = None) -> None:
         Job(folder / f"made-{seed:06d}.safetensors", given.split, seed)
         for seed in range(given.first, given.first + given.synthetic)
     ]
+    for video in sorted(given.clips.glob("*.mp4")) if given.clips else []:
+        jobs.append(Job(folder / f"{given.clips.name}-{video.stem}.safetensors", given.split, 0, video))
     for video in given.normal:
         for i, stretch in enumerate(stretches(video)):
             name = f"{video.parent.name}-{video.stem}-{i:03d}.safetensors"
