@@ -17,11 +17,6 @@ from training.datasets.qa_words import DOINGS, NOUNS, SINGULARS, several
 
 _I = re.IGNORECASE
 _BORDER = r"(?P<border>left|right|top|bottom) (?:border|edge|side)"
-_CROSSED = re.compile(
-    rf"\b(?P<verb>enter\w*|c(?:o|a)m(?:es?|ing)|appear\w*|leav\w*|left|goes out|go out|exit\w*|disappear\w*)?"
-    rf"(?P<between>[^.;]*?)\b{_BORDER}",
-    _I,
-)
 _IN = re.compile(r"\b(?:enter\w*|c(?:o|a)m(?:es?|ing)|appear\w*)\b", _I)
 _OUT = re.compile(r"\b(?:leav\w*|goes out|go out|exit\w*|disappear\w*)\b", _I)
 _NO_ENTRY = re.compile(

@@ -73,26 +73,31 @@ def _motion_texts(n: Named, brief: bool) -> tuple[str, str, str, str]:
             f"{n.start} stands still {there}.{also}",
             f"{n.start} keeps its place {there}.{also}",
         )
-    how, tail, words = _manner(target, brief)
+    how, tail = _manner(target, brief)
     to = way.replace("-", " and ") if "-" in way or way in ("up", "down") else f"to the {way}"
     first = f"moves {how}{way.replace('-', ' and ')}"
-    first += f" within {place(start)}" if start == end else f", from {place(start)} to {place(end)}"
-    steady = words.rstrip()
-    with_how = f" {steady}" if steady else ""
+    with_how = f" {how.rstrip()}" if how else ""
+    if start == end:
+        return (
+            f"{_crossing(n, f'{first} within {place(start)}{tail}')}.",
+            f"{n.start} goes {how}{to}, all the way within {place(start)}{tail}.{also}",
+            f"{n.start} travels {to}{with_how} and is {at_cell(start)} all the time{tail}.{also}",
+            f"Within {place(start)}, {n.name} heads {how}{to}{tail}.{also}",
+        )
     return (
-        f"{_crossing(n, first + tail)}.",
+        f"{_crossing(n, f'{first}, from {place(start)} to {place(end)}{tail}')}.",
         f"{n.start} starts {at_cell(start)}, goes {how}{to} and ends {at_cell(end)}{tail}.{also}",
         f"{n.start} travels {to}{with_how}: first it is {at_cell(start)}, last {at_cell(end)}{tail}.{also}",
         f"From {place(start)} to {place(end)}, {n.name} heads {how}{to}{tail}.{also}",
     )
 
 
-def _manner(target: TargetRecord, brief: bool) -> tuple[str, str, str]:
-    """ "quickly ", ", turning on the way", "quickly": how it moves as the summary says it."""
+def _manner(target: TargetRecord, brief: bool) -> tuple[str, str]:
+    """ "quickly " and ", turning on the way": how it moves, as the summary says it."""
     found = _SUMMARY.match(target.motion.summary)
-    how = (found["how"] if found else "") or ""
-    tail = "" if brief or not found else (found["tail"] or "")
-    return how, tail, how
+    if not found:
+        return "", ""
+    return found["how"] or "", "" if brief else found["tail"] or ""
 
 
 def _borders(target: TargetRecord) -> str:

@@ -137,18 +137,25 @@ def what(named: Sequence[Named], limit: int = LISTED) -> Answer:
     )
 
 
-def details(named: Sequence[Named]) -> Answer:
-    """Looks and deeds, T-VAD's second question."""
-    targets = [n.target for n in named]
-    return Answer(
-        (
-            " ".join(f"{capital(phrase(t, full=True))} {doing(t)}." for t in targets),
-            " ".join(f"It is {phrase(t, full=True)} {who(t)} {doing(t)}." for t in targets),
-            " ".join(f"One sees {phrase(t, full=True)} {who(t)} {doing(t)}." for t in targets),
-            " ".join(f"There is {phrase(t, full=True)}, and it is this {t.noun} {who(t)} {doing(t)}." for t in targets),
-        ),
-        _slots(targets, full=True, deeds=True),
+def details(named: Sequence[Named], limit: int = LISTED) -> Answer:
+    """Looks and deeds, T-VAD's second question; at most `limit` targets or groups of them."""
+    groups = _groups([n.target for n in named], full=True)
+    told, rest = groups[:limit], sum(len(group) for group in groups[limit:])
+    what = [several_of(g) if len(g) > 1 else phrase(g[0], full=True) for g in told]
+    deeds = [doing(g[0], many=len(g) > 1) for g in told]
+    does = [f"{who(g[0])} {deed}" for g, deed in zip(told, deeds, strict=True)]
+    be = ["are" if len(g) > 1 else "is" for g in told]
+    wordings = (
+        [f"{capital(w)} {d}." for w, d in zip(what, deeds, strict=True)],
+        [f"It is {w} {d}." for w, d in zip(what, does, strict=True)],
+        [f"One sees {w} {d}." for w, d in zip(what, does, strict=True)],
+        [f"There {b} {w} {d}." for b, w, d in zip(be, what, does, strict=True)],
     )
+    more = [f"There {'is' if rest == 1 else 'are'} {count_word(rest)} more."] if rest else []
+    slots = _slots([g[0] for g in told], full=True, deeds=True, colour=False)
+    if shown := tuple(dict.fromkeys(c for g in told if len(g) == 1 for c in colours(g[0]))):
+        slots["colour"] = shown
+    return Answer(tuple(" ".join([*w, *more]) for w in wordings), slots)
 
 
 def appearance(named: Sequence[Named]) -> Answer:
@@ -265,7 +272,7 @@ def has_colour(named: Named, asked: str) -> Answer:
 # --- several at once ----------------------------------------------------------------------------------------------
 
 
-def _groups(targets: Sequence[TargetRecord]) -> list[list[TargetRecord]]:
+def _groups(targets: Sequence[TargetRecord], full: bool = False) -> list[list[TargetRecord]]:
     """Targets by their start; those that do the same together, at the first one's place, where they are MANY or more
     or cannot be told apart."""
     kinds: dict[tuple[str, str], list[TargetRecord]] = {}
@@ -273,7 +280,7 @@ def _groups(targets: Sequence[TargetRecord]) -> list[list[TargetRecord]]:
         kinds.setdefault((t.noun, doing(t)), []).append(t)
     groups: list[list[TargetRecord]] = []
     for ts in kinds.values():
-        alike = len(ts) >= MANY or len({phrase(t) for t in ts}) == 1
+        alike = len(ts) >= MANY or len({phrase(t, full) for t in ts}) == 1
         groups += [ts] if alike else [[t] for t in ts]
     return sorted(groups, key=lambda group: targets.index(group[0]))
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,23 +146,33 @@ def _truth(
 
 
 def read_synthetic(root: Path, fps: float | None = None) -> Iterator[FolderClip]:
-    """Clips of the generator: every JSON file of a ClipTruth below a folder, its video and masks beside it."""
-    found = 0
-    for path in sorted(root.rglob("*.json")):
+    """Clips of training/datasets/synthetic: NAME.truth.json, NAME.mp4 and NAME.ids.npz, in any folder below root.
+
+    fps is not used: the truth knows its own.
+    """
+    files = sorted(root.rglob("*.truth.json"))
+    if not files:
+        raise DataError(f"no *.truth.json in {root}; clips are written by training/datasets/synthetic/clip.py")
+    for path in files:
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{path}: not JSON ({error})") from None
-        if not (isinstance(raw, dict) and {"targets", "layout", "duration_s"} <= set(raw)):
-            continue
-        try:
-            truth = ClipTruth.from_dict(raw)
+            truth = ClipTruth.load(path)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: not the truth of a clip ({error})") from None
-        found += 1
-        yield FolderClip(truth, _beside(path, VIDEOS), _beside(path, (".npz", ".npy")))
-    if not found:
-        raise DataError(f"no truth of a clip in {root}; make clips with `python -m training.datasets.synthetic`")
+        stem = path.name.removesuffix(".truth.json")
+        video = next((p for end in VIDEOS if (p := path.with_name(stem + end)).is_file()), "")
+        ids = path.with_name(f"{stem}.ids.npz")
+        anomalous = _anomalous_in(ids, truth) if ids.is_file() else None
+        yield FolderClip(truth, str(video), str(ids) if anomalous is not None else "", anomalous)
+
+
+def _anomalous_in(path: Path, truth: ClipTruth) -> np.ndarray:
+    """(T,) bool: frames whose instance map shows something anomalous."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            ids, times = data["ids"], data["times_s"]
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: cannot be read as an npz with 'ids' and 'times_s' ({error})") from None
+    return np.array([bool(truth.mask(m, float(t)).any()) for m, t in zip(ids, times, strict=True)], bool)
 
 
 def read_ped2(root: Path, fps: float | None = None) -> Iterator[FolderClip]:
@@ -339,14 +350,6 @@ def _ids_in(path: Path) -> np.ndarray:
         raise DataError(f"{path}: not a picture that can be read")
     # The same number in every channel, where there are several.
     return ids if ids.ndim == 2 else ids[..., 0]
-
-
-def _beside(path: Path, endings: Sequence[str]) -> str:
-    """A file of the same name or the only one of its kind in the folder, "" where there is none."""
-    stem = path.name.split(".")[0]
-    own = [p for p in sorted(path.parent.iterdir()) if p.suffix.lower() in endings]
-    same = [p for p in own if p.name.split(".")[0] == stem]
-    return str(same[0]) if same else str(own[0]) if len(own) == 1 else ""
 
 
 DATASETS: dict[str, Reader] = {

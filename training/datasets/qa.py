@@ -31,9 +31,9 @@ LISTS: dict[str, Callable[[Sequence[Named], int], Answer]] = {
     "whether": things.whether,
     "normal": things.not_normal,
     "what": things.what,
+    "details": things.details,
 }
 ABOUT: dict[str, Maker] = {
-    "details": things.details,
     "appearance": things.appearance,
     "action": things.action,
     "motion": moving.motion,

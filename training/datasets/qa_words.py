@@ -82,12 +82,14 @@ DOINGS: dict[str, Doing] = {
         "damage something",
         r"\b(?:damag(?:es?|ing|ed)|vandal\w*|smash(?:es|ing)?|kick(?:s|ing)?|spray(?:s|ing)?)\b",
     ),
-    "fire": Doing("burns", "burn", r"\b(?:burn(?:s|ing)?|on fire|catches fire|rises? from the fire)\b"),
+    "fire": Doing(
+        "burns", "burn", r"\b(?:burn(?:s|ing)?|on fire|catches fire|rises? from the fire)\b(?! after the explosion)"
+    ),
     "explosion": Doing(
         "goes off",
         "go off",
         r"\b(?:explod(?:es?|ing)|blows? up|go(?:es)? off"
-        r"|(?:runs? from|(?:is|are) thrown down by|rises? after) the explosion)\b",
+        r"|(?:runs? from|(?:is|are) thrown down by|(?:rises?|burns?) after) the explosion)\b",
     ),
     "traffic accident": Doing(
         "has an accident", "have an accident", r"\b(?:accident|crash(?:es|ing)?|collid(?:es?|ing)|collision)\b"
@@ -214,6 +216,7 @@ _PARTS: tuple[tuple[str, str, str, str, str], ...] = (
     ("throwing", r"^(?!person|child|man|woman)", r"", "is thrown", "are thrown"),
     ("vandalism", r"^(?!person|child|man|woman)", r"", "is damaged", "are damaged"),
     ("fire", r"smoke", r"", "rises from the fire", "rise from the fire"),
+    ("explosion", r"fire|flames", r"", "burns after the explosion", "burn after the explosion"),
     ("explosion", r"smoke", r"", "rises after the explosion", "rise after the explosion"),
     ("explosion", r"^(?:person|child|man|woman)", r"\b(?:thrown|knock|fall|hit)", "is thrown down by the explosion",
      "are thrown down by the explosion"),
