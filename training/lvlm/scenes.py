@@ -36,12 +36,14 @@ class Deed:
 
 DEEDS: dict[str, Deed] = {
     "cycling": Deed(("cyclist",), "rides a bicycle", (0.06, 0.35), weight=3.0),
-    "skating": Deed(("skateboarder",), "rides a skateboard", (0.06, 0.3), weight=2.0),
-    "driving": Deed(("car", "van", "truck", "motorcyclist"), "drives where people walk", (0.06, 0.4), weight=3.0),
-    "running": Deed(("person",), "runs", (0.12, 0.4), weight=2.0),
+    "skating": Deed(("skater",), "rides a skateboard", (0.06, 0.3), weight=2.0),
+    "driving": Deed(
+        ("car", "van", "truck", "bus", "motorcyclist", "golf cart"), "drives where people walk", (0.06, 0.4), weight=3.0
+    ),
+    "running": Deed(("person", "person", "child"), "runs", (0.12, 0.4), weight=2.0),
     "fighting": Deed(("person",), "fights", (0.0, 0.02), late=True),
     "falling": Deed(("person",), "falls down", (0.02, 0.1), late=True),
-    "loitering": Deed(("person",), "stands around", (0.0, 0.015), weight=1.5),
+    "loitering": Deed(("person", "person", "child"), "stands around", (0.0, 0.015), weight=1.5),
     "abandoned object": Deed(("bag", "suitcase", "backpack", "box"), "was left behind", (0.0, 0.0), weight=1.5),
     "theft": Deed(("person",), "takes something and leaves", (0.05, 0.2), late=True, weight=0.5),
     "wrong way": Deed(("car", "cyclist", "person"), "goes against the traffic", (0.05, 0.3)),
@@ -61,11 +63,12 @@ ORDINARY = (
 )
 # Height of a noun in heights of a person, and its width over its height.
 SHAPES = {
-    "person": (1.0, 0.4), "cyclist": (1.05, 0.75), "skateboarder": (1.05, 0.45), "car": (0.95, 2.0), "van": (1.3, 1.7),
+    "person": (1.0, 0.4), "cyclist": (1.05, 0.75), "skater": (1.05, 0.45), "child": (0.65, 0.42), "bus": (1.8, 2.2),
+    "golf cart": (1.0, 1.4), "car": (0.95, 2.0), "van": (1.3, 1.7),
     "truck": (1.9, 1.8), "motorcyclist": (0.95, 0.9), "dog": (0.45, 1.4), "bag": (0.3, 1.1), "suitcase": (0.4, 0.7),
     "backpack": (0.32, 0.8), "box": (0.35, 1.2), "fire": (1.2, 1.0), "explosion": (2.0, 1.2),
 }  # fmt: skip
-DRESSED = ("person", "cyclist", "skateboarder", "motorcyclist")
+DRESSED = ("person", "child", "cyclist", "skater", "motorcyclist")
 
 
 def draw_truth(rng: np.random.Generator, number: int, anomalous: bool, split: str = "train") -> ClipTruth:

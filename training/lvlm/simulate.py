@@ -31,8 +31,11 @@ PATCH_CHANNELS = 152
 BANK: dict[str, tuple[str, ...]] = {
     "person": ("jean", "trench coat", "sweatshirt", "suit", "cardigan", "jersey", "running shoe", "miniskirt"),
     "cyclist": ("mountain bike", "bicycle-built-for-two", "tricycle", "unicycle", "crash helmet"),
-    "skateboarder": ("ski", "running shoe", "snowmobile", "unicycle", "jean", "crash helmet", "swing"),
+    "skater": ("ski", "running shoe", "snowmobile", "unicycle", "jean", "crash helmet", "swing"),
     "car": ("cab", "sports car", "beach wagon", "minivan", "convertible", "limousine", "jeep"),
+    "bus": ("minibus", "school bus", "trolleybus", "trailer truck"),
+    "golf cart": ("golfcart", "forklift", "go-kart", "tractor"),
+    "child": ("jean", "sweatshirt", "jersey", "running shoe", "miniskirt", "diaper"),
     "van": ("minivan", "moving van", "police van", "ambulance", "minibus"),
     "truck": ("trailer truck", "moving van", "garbage truck", "pickup", "tow truck", "fire engine"),
     "motorcyclist": ("motor scooter", "moped", "crash helmet", "mountain bike"),
@@ -51,7 +54,15 @@ HELD = {
     "suitcase": "mailbag",
     "shopping bag": "purse",
 }
-WORDS = {"cyclist": "bicycle", "car": "vehicle", "van": "vehicle", "truck": "vehicle", "motorcyclist": "scooter"}
+WORDS = {
+    "cyclist": "bicycle",
+    "car": "vehicle",
+    "van": "vehicle",
+    "truck": "vehicle",
+    "bus": "vehicle",
+    "golf cart": "cart",
+    "motorcyclist": "scooter",
+}
 
 
 @dataclass(frozen=True)
