@@ -46,7 +46,7 @@ def test_every_noun_draws_in_every_action_at_every_scale(noun: str) -> None:
             sprite = actor.draw(scale, Pose(action, 0.3 + k, 0.5, k * 0.7, 0.1 * (k % 8)))
             height, width, channels = sprite.rgba.shape
             assert channels == 4 and sprite.rgba.dtype == np.uint8
-            least = 60 if min(actor.size_m) * scale > 1.5 else 0
+            least = 20 if min(actor.size_m) * scale > 1.5 else 0
             assert sprite.rgba[..., 3].max() > least, (action, scale)
             assert -2 <= sprite.foot[0] <= width + 2 and -2 <= sprite.foot[1] <= height + 2, (action, scale)
 

@@ -21,7 +21,8 @@ GLOW = np.array([(60, 12, 6), (170, 48, 12), (236, 118, 24), (252, 190, 70), (25
 
 
 class Effect:
-    """Fire, smoke or an explosion. Loops by the phase, explosions go by the progress (or the phase without any)."""
+    """Fire, smoke or an explosion. It loops by the phase and grows with the progress, where there is any;
+    explosions go by the progress, or by the phase without."""
 
     def __init__(self, rng: np.random.Generator, noun: str) -> None:
         size, self.colours, self.stride, self._make = EFFECTS[noun]
@@ -45,9 +46,9 @@ class Effect:
         a, b = self._frames[first % FRAMES], self._frames[(first + 1) % FRAMES]
         if self.noun == "explosion" and first + 1 >= FRAMES:
             b = a
-        # One pixel at least, and no finer than twice the noise, which has no more to show.
-        width = max(1, round(self.size_m[0] * px_per_m))
-        height = max(1, round(self.size_m[2] * px_per_m))
+        grown = pose.progress if self.noun != "explosion" and pose.progress > 0 else 1.0
+        width = max(1, round(self.size_m[0] * px_per_m * (0.3 + 0.7 * grown)))
+        height = max(1, round(self.size_m[2] * px_per_m * (0.2 + 0.8 * grown)))
         mixed = a if share < 0.02 else cv2.addWeighted(a, 1 - share, b, share, 0.0)
         way = cv2.INTER_AREA if height < SIZE[0] else cv2.INTER_LINEAR
         small = cv2.resize(mixed, (width, height), interpolation=way)

@@ -106,11 +106,13 @@ def sit(phase: float, progress: float, m: Manner) -> Angles:
 
 
 def crouch(phase: float, progress: float, m: Manner) -> Angles:
+    """Down as the progress goes up."""
     sway = _wave(phase)
-    return Angles(
+    down = Angles(
         hip=(1.75, 1.35), knee=(2.2, 2.0), ankle=(0.3, 0.5), spread=(0.2, 0.2), trunk=0.6 + 0.05 * sway,
         shoulder=(0.75 + 0.2 * sway, 0.75 - 0.2 * sway), elbow=(0.7, 0.7), inward=(0.3, 0.3), nod=0.2,
     )  # fmt: skip
+    return _mixed(stand(phase, 0.0, m), down, _ease(progress))
 
 
 def lie(phase: float, progress: float, m: Manner) -> Angles:
@@ -201,13 +203,8 @@ def _kicked(m: Manner) -> Angles:
     )  # fmt: skip
 
 
-def _once(phase: float, progress: float) -> float:
-    """How far an action is: by its progress or, where that stands still, by the phase."""
-    return progress if progress > 0 else phase % 1.0
-
-
 def kick(phase: float, progress: float, m: Manner) -> Angles:
-    u = _once(phase, progress)
+    u = progress
     wound = Angles(
         hip=_sided(m, -0.45, 0.1), knee=_sided(m, 1.2, 0.15), trunk=0.1, shoulder=_sided(m, 0.5, -0.4),
         elbow=(0.6, 0.6), out=(0.35, 0.35),
@@ -220,7 +217,7 @@ def kick(phase: float, progress: float, m: Manner) -> Angles:
 
 
 def throw(phase: float, progress: float, m: Manner) -> Angles:
-    u = _once(phase, progress)
+    u = progress
     wound = Angles(
         hip=_sided(m, -0.3, 0.4), knee=(0.25, 0.25), trunk=-0.2, twist=-0.7 * m.side, shoulder=_sided(m, 2.6, 1.0),
         elbow=_sided(m, 1.4, 0.3), out=_sided(m, 0.7, 0.3),
@@ -237,12 +234,12 @@ def throw(phase: float, progress: float, m: Manner) -> Angles:
 
 
 def reach(phase: float, progress: float, m: Manner) -> Angles:
-    far = math.sin(math.pi * _once(phase, progress))
+    """An arm goes out and comes back."""
     out = Angles(
         trunk=0.32, hip=(0.15, 0.05), knee=(0.15, 0.1), shoulder=_sided(m, 1.5, 0.15), elbow=_sided(m, 0.15, 0.3),
         out=_sided(m, 0.1, 0.12), twist=-0.25 * m.side, nod=0.15,
     )  # fmt: skip
-    return _mixed(stand(0.0, 0.0, m), out, far)
+    return _mixed(stand(0.0, 0.0, m), out, math.sin(math.pi * min(1.0, max(0.0, progress))))
 
 
 def wave(phase: float, progress: float, m: Manner) -> Angles:
@@ -286,6 +283,16 @@ POSES: dict[str, Callable[[float, float, Manner], Angles]] = {
     "climb": climb, "throw": throw, "kick": kick, "reach": reach, "wave": wave, "push": push, "skate": skate,
     "ride": sit, "drive": sit, "burn": stand,
 }  # fmt: skip
+
+# Cycles a second of what goes on while one stays where one is; what is not named goes by the way travelled.
+CLOCK = {"stand": 0.5, "sit": 0.4, "lie": 0.3, "crouch": 0.5, "fight": 1.3, "wave": 1.6, "burn": 1.1}
+
+
+def phase_of(action: str, travelled: float, stride: float, t_s: float) -> float:
+    """Phase of a pose, in cycles: by the metres travelled, or by the clock (seconds) for what is done in one place."""
+    steps = travelled / max(stride, 1e-3)
+    return steps + CLOCK.get(action, 0.0) * t_s
+
 
 # Cycles after which an action looks the same again; those that are not named: 1.
 PERIOD = {"stand": 4, "sit": 4, "lie": 4, "fight": 5}

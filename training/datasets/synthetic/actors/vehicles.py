@@ -165,7 +165,7 @@ class Vehicle(Drawn):
         _plate(m, front.x + 0.012, 0.0, k.belt * 0.42, 0.5 * k.width, 0.16, DARK, 1.0)
         _plate(m, front.x + 0.02, 0.0, k.belt * 0.42, 0.26 * k.width, 0.1, (205, 205, 200), 1.0)
         _plate(m, rear.x - 0.02, 0.0, k.belt * 0.5, 0.26 * k.width, 0.11, (205, 205, 190), -1.0)
-        if self.name in ("bus", "van", "truck", "train"):
+        if self.name in ("bus", "van", "train"):
             top = k.belt + (k.height - k.belt) * 0.8
             _plate(m, rear.x - 0.02, 0.0, (top + k.belt) / 2, 0.7 * k.width, top - k.belt, GLASS, -1.0, WINDOW)
 
