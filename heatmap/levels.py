@@ -66,6 +66,14 @@ class AlarmLevel:
         return ((np.asarray(level, np.float64) - self.level_at(1.0)) / self.scale).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Alarms:
+    """Alarm levels of a part: of its curve over the frames, and of the hottest place of its maps."""
+
+    frame: AlarmLevel
+    heat: AlarmLevel
+
+
 def to_score(rarity: np.ndarray) -> np.ndarray:
     """Rarity to a score in (0, 1), strictly increasing, 0 to 0.5. An algebraic sigmoid: its long tails keep apart what
     is rare and what is far rarer, in half precision too."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from heatmap.fuse import SUPPORT_FROM, fuse
+from heatmap.fuse import SUPPORT_FROM, either, fuse
 
 NOTHING = np.full(1, -1e3)
 GRID = np.linspace(-20, 40, 61)
@@ -54,3 +54,17 @@ def test_shape_is_kept_and_cells_do_not_mix() -> None:
     assert fused.shape == (3, 4, 5)
     assert fused.dtype == np.float32
     assert np.argwhere(fused > 0).tolist() == [[1, 2, 3]]
+
+
+def test_either_of_one_is_that_one() -> None:
+    assert either([GRID]) == pytest.approx(GRID, abs=1e-5)
+
+
+def test_either_pays_for_every_part() -> None:
+    fused = either([GRID, np.full(61, -50.0), NOTHING.repeat(61)])
+    assert fused == pytest.approx(np.maximum(GRID, -50) - np.log(3), abs=1e-5)
+
+
+def test_nothing_cannot_be_fused() -> None:
+    with pytest.raises(ValueError, match="no part"):
+        either([])

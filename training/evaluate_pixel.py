@@ -29,13 +29,18 @@ from tvad.video import VideoReader
 
 FIGURES = ("micro", "raw", "macro", "pixel", "RBDC", "TBDC")
 REGION_AT = 0.25  # score at which regions are cut; chosen on clips 01-06
+PART_SETS: dict[str, tuple[str, ...]] = {
+    "memory": ("memory",),
+    "words": ("words",),
+    "decoder": ("decoder",),
+    "memory + words": ("memory", "words"),
+    "memory + decoder": ("memory", "decoder"),
+    "all": PARTS,
+}
 MODES: dict[str, tuple[bool, tuple[str, ...]]] = {
-    "memory, calibrated": (True, ("memory",)),
-    "words, calibrated": (True, ("words",)),
-    "memory + words, calibrated": (True, PARTS),
-    "memory, uncalibrated": (False, ("memory",)),
-    "words, uncalibrated": (False, ("words",)),
-    "memory + words, uncalibrated": (False, PARTS),
+    f"{name}, {'' if scene else 'un'}calibrated": (scene, parts)
+    for scene in (True, False)
+    for name, parts in PART_SETS.items()
 }
 
 

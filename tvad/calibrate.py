@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from heatmap.levels import AlarmLevel
+from heatmap.levels import AlarmLevel, Alarms
 from heatmap.memory import Patches, SceneMemory, frame_level, heat_level, smooth
 from tvad.classifier import N_CLASSES, shared_classifier
+from tvad.decoder_part import DecodedLevels, DecoderPart, HeatDecoder, words_text
 from tvad.encoder import Encoder, Features
 from tvad.parts import sigma_frames
+from tvad.presets import get_preset
 from tvad.progress import Progress
 from tvad.scene import Looks, Scene
 from tvad.settings import MAX_SIDE_PX, Settings
@@ -53,6 +55,20 @@ class _Stretch:
     things: tuple[Thing, ...]
 
 
+@dataclass
+class _Decoded:
+    """The decoder's levels of a clip: of frames and of their hottest cells, (T,) in pieces."""
+
+    frame: list[np.ndarray]
+    heat: list[np.ndarray]
+    times_s: list[np.ndarray]
+
+    def add(self, levels: DecodedLevels) -> None:
+        self.frame.append(levels.frame)
+        self.heat.append(levels.level.reshape(len(levels.level), -1).max(1))
+        self.times_s.append(levels.times_s)
+
+
 def calibrate(
     paths: Sequence[str | Path],
     out: str | Path,
@@ -68,7 +84,7 @@ def calibrate(
     settings = settings or Settings()
     if not paths:
         raise ValueError("no normal clips given; name at least one video of ordinary footage")
-    stretches, about = _read(paths, settings, progress)
+    stretches, decoded, about = _read(paths, settings, progress)
     fold = [s.clip % FOLDS if len(paths) >= FOLDS else i * FOLDS // len(stretches) for i, s in enumerate(stretches)]
     if len(set(fold)) < 2:
         raise ValueError("the normal footage is too short to hold a part of it back; give at least 25 s, or more clips")
@@ -76,7 +92,7 @@ def calibrate(
     frame, heat = zip(*(_curves(s, v) for s, v in zip(stretches, surprise, strict=True)), strict=True)
     times = [s.times_s for s in stretches]
     frame_alarm, heat_alarm = AlarmLevel.fit(frame, times), AlarmLevel.fit(heat, times)
-    Scene(memory, frame_alarm, heat_alarm, _looks(stretches), about).save(out)
+    Scene(memory, frame_alarm, heat_alarm, _looks(stretches), about, _decoder_alarms(decoded)).save(out)
     return SceneReport(
         path=Path(out),
         clips=len(paths),
@@ -93,6 +109,15 @@ def _curves(stretch: _Stretch, surprise: np.ndarray) -> tuple[np.ndarray, np.nda
     maps = stretch.patches.paint(surprise, stretch.changed.shape)
     heat = heat_level(maps, stretch.changed, sigma)
     return smooth(frame_level(maps), sigma), heat.reshape(len(heat), -1).max(1)
+
+
+def _decoder_alarms(clips: Sequence[_Decoded]) -> Alarms | None:
+    """Alarm levels of the decoder, which never learns from a scene: all of the footage is held out."""
+    if not clips:
+        return None
+    times, frame, heat = ([np.concatenate(getattr(c, k)) for c in clips] for k in ("times_s", "frame", "heat"))
+    smoothed = [smooth(x, sigma_frames(t)) for x, t in zip(frame, times, strict=True)]
+    return Alarms(AlarmLevel.fit(smoothed, times), AlarmLevel.fit(heat, times))
 
 
 def _looks(stretches: Sequence[_Stretch]) -> Looks:
@@ -117,7 +142,7 @@ def _looks(stretches: Sequence[_Stretch]) -> Looks:
 
 def _read(
     paths: Sequence[str | Path], settings: Settings, progress: Callable[[Progress], None] | None
-) -> tuple[list[_Stretch], dict[str, Any]]:
+) -> tuple[list[_Stretch], list[_Decoded], dict[str, Any]]:
     infos = [probe(p) for p in paths]
     shapes = {round(i.width / i.height, 2) for i in infos}
     if max(shapes) - min(shapes) > 0.1:
@@ -125,26 +150,40 @@ def _read(
     total_s = sum(i.duration_s for i in infos)
     every = max(1, round(total_s / STRETCH_S / STRETCHES))  # of a long calibration, every so manieth stretch
     encoder, classifier = Encoder(), shared_classifier(1)
+    decoder = HeatDecoder(get_preset(settings.preset).decoder) if "decoder" in settings.parts else None
+    text = words_text(settings.anomaly or (), settings.normal or ())
+    decoded: list[_Decoded] = []
     stretches: list[_Stretch] = []
     frames, done_s, rates = 0, 0.0, []
     for clip, (path, info) in enumerate(zip(paths, infos, strict=True)):
         reader = VideoReader(path, settings.fps, settings.start_s, settings.end_s, max_side=MAX_SIDE_PX)
         watcher = Watcher(classifier)
+        part = DecoderPart(decoder, text, reader.size_wh) if decoder else None
+        own = _Decoded([], [], [])
         pieces: list[Features] = []
+        things: list[Thing] = []
         count = 0
         for features in encoded_and_watched(reader, encoder.stream(), watcher):
             pieces.append(features)
+            ended = watcher.take_ended()
+            things += ended
+            for levels in part.push(features, [*ended, *watcher.things.values()]) if part else ():
+                own.add(levels)
             frames += len(features)
             if progress:
                 progress(Progress(done_s + float(features.times_s[-1]), total_s, frames))
             if pieces[-1].times_s[-1] - pieces[0].times_s[0] >= STRETCH_S:
-                things = watcher.take_ended()
                 if count % every == 0:
                     stretches.append(_stretch(clip, pieces, things))
                 count += 1
-                pieces = []
+                pieces, things = [], []
+        ended = watcher.finish()
+        for levels in part.finish(ended) if part else ():
+            own.add(levels)
+        if part:
+            decoded.append(own)
         if pieces and count % every == 0:
-            stretches.append(_stretch(clip, pieces, watcher.finish()))
+            stretches.append(_stretch(clip, pieces, [*things, *ended]))
         done_s += info.duration_s
         rates.append(reader.rate_hz)
     about = {
@@ -155,7 +194,7 @@ def _read(
         "fps": round(float(np.median(rates)), 3),
         "aspect": round(infos[0].width / infos[0].height, 4),
     }
-    return stretches, about
+    return stretches, decoded, about
 
 
 def _stretch(clip: int, pieces: list[Features], things: list[Thing]) -> _Stretch:

@@ -12,13 +12,14 @@ from typing import Self
 
 import numpy as np
 
-from heatmap.fuse import fuse
-from heatmap.levels import AlarmLevel, threshold, to_rarity, to_score
+from heatmap.fuse import either, fuse
+from heatmap.levels import AlarmLevel, Alarms, threshold, to_rarity, to_score
 from heatmap.memory import smooth
 from heatmap.tracks import RegionTrack
 from tvad import classifier, encoder
 from tvad.cache import versions
 from tvad.classifier import shared_classifier
+from tvad.decoder_part import DecoderPart, HeatDecoder, words_text
 from tvad.encoder import C_APPEARANCE, Encoder
 from tvad.events import Span, find_events, follow, share_out
 from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
@@ -33,7 +34,7 @@ from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.sight import GRID, Sight
 from tvad.video import VideoReader, sha256_of
 from tvad.watcher import Watcher, encoded_and_watched
-from tvad.words import WordGuide
+from tvad.words import Habit, WordGuide
 
 SURE = {"scene": 0.99, "uncalibrated": 0.85}  # highest confidence
 
@@ -49,6 +50,8 @@ class Detector:
     scene: Scene | None
     guide: WordGuide | None
     words_alarm: AlarmLevel
+    decoder_alarms: Alarms
+    decoder: HeatDecoder | None = None
     seed: int = 0  # of the sample that a clip's own memory keeps
 
     @classmethod
@@ -70,7 +73,9 @@ class Detector:
         normal = preset.normal if settings.normal is None else settings.normal
         guide = WordGuide.of(anomaly, normal) if "words" in settings.parts and anomaly else None
         alarm = words_alarm(guide, scene.looks) if guide and scene else None
-        return cls(settings, preset, scene, guide, alarm or preset.alarms["words"])
+        decoder = HeatDecoder(preset.decoder) if "decoder" in settings.parts else None
+        decoded = (scene.decoder_alarms if scene else None) or preset.decoder_alarms
+        return cls(settings, preset, scene, guide, alarm or preset.alarms["words"], decoded, decoder)
 
     def analyze(self, path: str | Path, progress: Callable[[Progress], None] | None = None) -> Analysis:
         """Analyse one video in one pass. VideoError when it cannot be read."""
@@ -86,7 +91,9 @@ class Detector:
         memory = None
         if "memory" in self.settings.parts:
             memory = MemoryPart(self.scene.memory if self.scene else None, self.seed)
-        words = WordsPart(self.guide, habit_of(self.scene.looks) if self.scene else None)
+        habit = habit_of(self.scene.looks) if self.scene else None
+        words = WordsPart(self.guide, habit)
+        decoder = self._decoder_part(reader, habit)
         own_alarm = self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]
         scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
@@ -97,13 +104,25 @@ class Detector:
             scan.add_pictures(features)
             for levels in memory.push(features) if memory else ():
                 scan.add_levels(levels)
-            scan.add_things(words.push(watcher.take_ended(), now))
+            ended = watcher.take_ended()
+            for decoded in decoder.push(features, [*ended, *watcher.things.values()]) if decoder else ():
+                scan.add_decoded(decoded, self.decoder_alarms)
+            scan.add_things(words.push(ended, now))
             if progress:
                 progress(Progress(now - reader.start_s, end_s - reader.start_s, len(scan.times_s)))
         for levels in memory.finish() if memory else ():
             scan.add_levels(levels)
-        scan.add_things(words.finish(watcher.finish()))
+        ended = watcher.finish()
+        for decoded in decoder.finish(ended) if decoder else ():
+            scan.add_decoded(decoded, self.decoder_alarms)
+        scan.add_things(words.finish(ended))
         return scan
+
+    def _decoder_part(self, reader: VideoReader, habit: Habit | None) -> DecoderPart | None:
+        if self.decoder is None:
+            return None
+        text = words_text(self.settings.anomaly or (), self.settings.normal or ())
+        return DecoderPart(self.decoder, text, reader.size_wh, habit)
 
     def _conclude(self, reader: VideoReader, scan: Scan) -> Analysis:
         """Fuse, threshold, follow, describe."""
@@ -115,11 +134,10 @@ class Detector:
         wanted = self.words_alarm if self.guide and self.guide.classes else None
         if wanted:
             parts["words"] = scan.words_curve(wanted)
+        if scan.decoded_frame:
+            parts["decoder"] = smooth(np.concatenate(scan.decoded_frame), sigma_frames(times))
         heat = scan.heat_scores(wanted, bool(self.scene))
-        if len(parts) == 2:
-            rarity = fuse(parts["memory"], parts["words"], bool(self.scene))
-        else:
-            rarity = next(iter(parts.values()), np.full(len(times), NOTHING, np.float32))
+        rarity = self._fused(parts, len(times))
         score_at = threshold(self.settings.false_alarms_per_hour)
         rarity_at = float(to_rarity(np.array(score_at)))
         spans = find_events(rarity, times, rarity_at)
@@ -156,6 +174,13 @@ class Detector:
             warnings=self._warnings(reader),
         )
         return Analysis(evidence, curves)
+
+    def _fused(self, parts: dict[str, np.ndarray], count: int) -> np.ndarray:
+        """Rarity (count,) of the parts there are."""
+        guides = [curve for name, curve in parts.items() if name != "memory"]
+        if not guides:
+            return parts.get("memory", np.full(count, NOTHING, np.float32))
+        return fuse(parts["memory"], either(guides), bool(self.scene)) if "memory" in parts else either(guides)
 
     def _describe(
         self,

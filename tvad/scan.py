@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from heatmap.fuse import fuse
-from heatmap.levels import AlarmLevel, to_score
+from heatmap.fuse import either, fuse
+from heatmap.levels import AlarmLevel, Alarms, to_score
+from tvad.decoder_part import DecodedLevels
 from tvad.encoder import Features
 from tvad.findings import SeenThing
 from tvad.parts import Levels, ScoredThing
@@ -35,6 +36,8 @@ class Scan:
     share: list[np.ndarray] = field(default_factory=list)
     things: list[SeenThing] = field(default_factory=list)
     shape: tuple[int, ...] = (1, 1)
+    decoded: list[np.ndarray] = field(default_factory=list)
+    decoded_frame: list[np.ndarray] = field(default_factory=list)
     picture_times_s: list[float] = field(default_factory=list)
     pictures: list[np.ndarray] = field(default_factory=list)
 
@@ -53,6 +56,11 @@ class Scan:
         self.share.append(levels.motion_share)
         self.heat.append(np.clip(self.heat_alarm.rarity(levels.heat), -1e4, 1e4).astype(np.float16))
 
+    def add_decoded(self, levels: DecodedLevels, alarms: Alarms) -> None:
+        """The decoder's levels of the next frames."""
+        self.decoded_frame.append(alarms.frame.rarity(levels.frame))
+        self.decoded.append(np.clip(alarms.heat.rarity(levels.level), NOTHING, 1e4).astype(np.float16))
+
     def add_things(self, scored: list[ScoredThing]) -> None:
         self.things += [SeenThing.of(t, self.guide, self.size_wh[0] / self.analysed_wh[0]) for t in scored]
 
@@ -66,25 +74,19 @@ class Scan:
         return curve
 
     def heat_scores(self, alarm: AlarmLevel | None, scene: bool) -> np.ndarray:
-        """Heat (T, h, w) float16 in [0, 1] of the memory and, with an alarm level, of the words.
+        """Heat (T, h, w) float16 in [0, 1] of all parts; the words take part with an alarm level.
 
-        Takes the memory's maps out of `heat` piece by piece, so that no second copy of them ever exists.
+        Takes the parts' maps out of their lists piece by piece, so that no second copy of them ever exists.
         """
         out = np.empty((len(self.times_s), *self.shape), np.float16)
-        remembers = bool(self.heat)
-        start = 0
-        while start < len(out):
-            if remembers:
-                cells = self.heat.pop(0)
-            else:
-                cells = np.full((min(PIECE, len(out) - start), *self.shape), NOTHING, np.float16)
-            rows = slice(start, start + len(cells))
-            rarity = cells.astype(np.float32)
-            if alarm is not None:
-                painted = self._painted(alarm, np.array(self.times_s[rows]))
-                rarity = fuse(rarity, painted, scene) if remembers else painted
-            out[rows] = to_score(rarity)
-            start += len(cells)
+        memory, decoder = _Pieces(self.heat), _Pieces(self.decoded)
+        for start in range(0, len(out), PIECE):
+            rows = slice(start, min(start + PIECE, len(out)))
+            guides = [self._painted(alarm, np.array(self.times_s[rows]))] if alarm is not None else []
+            if decoder:
+                guides.append(decoder.take(rows.stop - start))
+            remembered = memory.take(rows.stop - start) if memory else None
+            out[rows] = to_score(_together(remembered, guides, (rows.stop - start, *self.shape), scene))
         return out
 
     def _painted(self, alarm: AlarmLevel, times: np.ndarray) -> np.ndarray:
@@ -118,3 +120,31 @@ def _rarity(thing: SeenThing, alarm: AlarmLevel, times: np.ndarray) -> np.ndarra
     """The words' rarity of a thing at some times of its life, at least NOTHING."""
     out: np.ndarray = np.interp(times, thing.times_s, np.maximum(alarm.rarity(thing.level), NOTHING))
     return out
+
+
+def _together(memory: np.ndarray | None, guides: list[np.ndarray], shape: tuple[int, ...], scene: bool) -> np.ndarray:
+    """Rarity of the parts there are."""
+    if not guides:
+        return np.full(shape, NOTHING, np.float32) if memory is None else memory
+    return either(guides) if memory is None else fuse(memory, either(guides), scene)
+
+
+class _Pieces:
+    """Maps that came in pieces of any length, handed out in others and dropped."""
+
+    def __init__(self, pieces: list[np.ndarray]) -> None:
+        self.pieces = pieces
+
+    def __bool__(self) -> bool:
+        return bool(self.pieces)
+
+    def take(self, count: int) -> np.ndarray:
+        """The next maps, (count, h, w) float32."""
+        found: list[np.ndarray] = []
+        while count:
+            piece = self.pieces.pop(0)
+            found.append(piece[:count])
+            if len(piece) > count:
+                self.pieces.insert(0, piece[count:])
+            count -= len(found[-1])
+        return np.concatenate(found).astype(np.float32)

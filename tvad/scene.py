@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from heatmap.levels import AlarmLevel
+from heatmap.levels import AlarmLevel, Alarms
 from heatmap.memory import PARTS, QUANTILES, Projection, SceneMemory, Tail
 from tvad.classifier import N_CLASSES
 from tvad.evidence import write_atomic
@@ -40,7 +40,7 @@ class Looks:
 @dataclass(frozen=True)
 class Scene:
     """A memory, the alarm levels of its curve and of its hottest place on held-out normal footage, looks at normal
-    things, and where all that comes from.
+    things, and where all that comes from; those of the decoder, None where it was switched off.
 
     about: preset, clips, seconds, frames, fps (sampled) and aspect (width / height) of the footage.
     """
@@ -50,6 +50,7 @@ class Scene:
     heat_alarm: AlarmLevel
     looks: Looks
     about: dict[str, Any]
+    decoder_alarms: Alarms | None = None
 
     def save(self, path: str | Path) -> None:
         m = self.memory
@@ -73,6 +74,7 @@ class Scene:
                 "frame_alarm": json.dumps(asdict(self.frame_alarm)),
                 "heat_alarm": json.dumps(asdict(self.heat_alarm)),
                 "looks_s": json.dumps(self.looks.seconds),
+                "decoder_alarms": json.dumps(asdict(self.decoder_alarms) if self.decoder_alarms else None),
                 "about": json.dumps(self.about),
             },
         )
@@ -97,12 +99,14 @@ class Scene:
             )
         try:
             frame_alarm, heat_alarm = (AlarmLevel(**json.loads(header[k])) for k in ("frame_alarm", "heat_alarm"))
+            decoder = json.loads(header.get("decoder_alarms", "null"))
+            decoder_alarms = Alarms(**{k: AlarmLevel(**decoder[k]) for k in decoder}) if decoder else None
             about = _about(json.loads(header["about"]))
             looks = _looks(tensors, float(header["looks_s"]))
             memory = _memory(tensors)
         except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise SceneError(f"{path}: damaged scene file ({error}). Make it again with `tvad calibrate`") from None
-        return cls(memory, frame_alarm, heat_alarm, looks, about)
+        return cls(memory, frame_alarm, heat_alarm, looks, about, decoder_alarms)
 
 
 def _about(about: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-PARTS = ("memory", "words")
+PARTS = ("memory", "decoder", "words")
 MAX_SIDE_PX = 640  # analysis size: larger frames are scaled down while decoding
 
 

@@ -1,8 +1,9 @@
 """What a preset says. Values only: nothing is loaded here."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from heatmap.levels import AlarmLevel
+from heatmap.levels import AlarmLevel, Alarms
 from tvad.weights import Weight
 
 
@@ -13,7 +14,8 @@ class Preset:
     vision: timm name of the encoder behind the heat. analysis: the weights an analysis needs.
     explain: the default way of answering; explain_weights: way of answering -> the further weights it needs.
     anomaly, normal: the words used when the user gives none.
-    alarms: memory, heat, words -> how often ordinary footage of unknown cameras reaches a level; used without a scene.
+    alarms: memory, heat, words, decoder, decoder heat -> how often ordinary footage of unknown cameras reaches a level;
+    used without a scene. decoder: folder of the trained heat decoder.
     """
 
     name: str
@@ -26,6 +28,12 @@ class Preset:
     anomaly: tuple[str, ...]
     normal: tuple[str, ...]
     alarms: dict[str, AlarmLevel]
+    decoder: Path
+
+    @property
+    def decoder_alarms(self) -> Alarms:
+        """Of the decoder, on ordinary footage of unknown cameras."""
+        return Alarms(self.alarms["decoder"], self.alarms["decoder heat"])
 
     @property
     def weights(self) -> tuple[Weight, ...]:
