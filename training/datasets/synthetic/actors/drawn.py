@@ -41,6 +41,7 @@ class Drawn:
     pace: float
     stride: float
     grain = 0.09  # unevenness of cloth or paint
+    is_cyclic = True  # whether the phase changes anything
     period = 1  # cycles after which any action looks the same
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -58,7 +59,7 @@ class Drawn:
             raise ValueError(f"a scale of {px_per_m} px/m; expected {LEAST_SCALE:g} to {MOST_SCALE:g}")
         step = math.ceil(math.log(px_per_m) / SCALE_STEP - 1e-6)
         period = max(self.period, PERIOD.get(pose.action, 1))
-        phase = round(pose.phase % period * PHASES) % (period * PHASES)
+        phase = round(pose.phase % period * PHASES) % (period * PHASES) if self.is_cyclic else 0
         progress = round(min(1.0, max(0.0, pose.progress)) * STEPS)
         heading = round(pose.heading / (2 * math.pi) * HEADINGS) % HEADINGS
         tilt = round(pose.tilt / TILT_STEP)

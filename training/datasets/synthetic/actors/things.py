@@ -28,6 +28,7 @@ class Thing(Drawn):
         self.noun, self.colours, self.carried = noun, {"whole": colour}, ""
         self.size_m = (size[0] * k, size[1] * k, size[2] * k)
         self.pace = 0.0
+        self.is_cyclic = noun in ("ball", "bottle", "stone")
 
     def model(self, pose: Pose) -> Model:
         m = Model()

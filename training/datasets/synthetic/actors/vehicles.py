@@ -77,6 +77,7 @@ class Vehicle(Drawn):
     """Something with an engine, drawn whole whatever the action is."""
 
     grain = 0.025
+    is_cyclic = False
 
     def __init__(self, rng: np.random.Generator, noun: str, kind: str) -> None:
         super().__init__(rng)
@@ -253,6 +254,7 @@ class GolfCart(Drawn):
     """A small open cart with a roof and a driver."""
 
     grain = 0.03
+    is_cyclic = False
 
     def __init__(self, rng: np.random.Generator, noun: str) -> None:
         super().__init__(rng)
