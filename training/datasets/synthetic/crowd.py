@@ -19,6 +19,7 @@ from training.datasets.synthetic.stage import Actor, Cast, Layout, Life, Play
 WARM_S = 4.0  # lives that are there at the beginning have lived so long, so that nobody starts from a standstill
 STILL = ("sit", "lie", "fall", "climb", "crouch", "burn")  # who does this is not pushed aside
 FIRM_M_S = 0.2  # slower than this is standing
+HANDLE_M_S = 2.5  # what somebody carries moves in his frame at most so fast
 LOOK_S = 2.5  # people look so far ahead
 SHORT_S = 0.2  # shorter anomalous stretches are dropped, and such gaps closed
 
@@ -191,10 +192,7 @@ class Stage:
                 self._move(body, steer.get(id(body), 0j))
         for body in there:
             if body.tied is not None:
-                owner, offset, z = body.tied
-                body.put(owner.p + offset * cmath.exp(1j * owner.heading), owner.heading)
-                body.z = owner.z + z
-                self._move(body, 0j)
+                self._tow(body, *body.tied)
         for body in there:
             self._note(body)
 
@@ -250,6 +248,17 @@ class Stage:
             gap = _wrap(to - body.heading)
             body.heading += float(np.clip(gap, -body.turn * STEP_S, body.turn * STEP_S))
         body.travelled += abs(body.v) * STEP_S
+
+    def _tow(self, body: Body, owner: Body, offset: complex, z: float) -> None:
+        """Go with the owner; what has just been taken up comes to its place in his frame without a jump."""
+        goal = owner.p + offset * cmath.exp(1j * owner.heading)
+        carried = body.p + owner.v * STEP_S
+        gap, turn = goal - carried, _wrap(owner.heading - body.heading)
+        most = HANDLE_M_S * STEP_S
+        step = gap if abs(gap) <= most else gap / abs(gap) * most
+        body.z += float(np.clip(owner.z + z - body.z, -most, most))
+        body.put(carried + step, body.heading + float(np.clip(turn, -5 * STEP_S, 5 * STEP_S)))
+        self._move(body, 0j)
 
     def _note(self, body: Body) -> None:
         action = body.action

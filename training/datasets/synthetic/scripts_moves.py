@@ -127,7 +127,7 @@ def act(stage: Stage, body: Body, action: str, seconds: float, hold_s: float = 0
 def fall(stage: Stage, body: Body, seconds: float = 0.8) -> Program:
     """Fall over and lie."""
     body.face = body.heading
-    body.v *= 0.6
+    body.acc = max(body.acc, 6.0)
     yield from act(stage, body, "fall", seconds)
     body.action, body.progress = "lie", 1.0
     yield

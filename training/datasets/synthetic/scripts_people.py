@@ -28,6 +28,11 @@ def some(stage: Stage, *shares: float) -> int:
     return 1 + int(stage.rng.choice(len(shares), p=np.array(shares) / sum(shares)))
 
 
+def close_by(stage: Stage, room_m: float, margin_m: float) -> complex:
+    """A place near the camera rather than far away, for what is small."""
+    return max((place(stage, room_m, margin_m) for _ in range(3)), key=lambda p: float(stage.ground.nearness(p)))
+
+
 def place(stage: Stage, room_m: float = 0.8, margin_m: float = 1.5, near: complex | None = None) -> complex:
     """A point well inside the extent, off the road."""
     best, most = 0j, -np.inf
@@ -39,6 +44,12 @@ def place(stage: Stage, room_m: float = 0.8, margin_m: float = 1.5, near: comple
         if inner > most:
             best, most = p, inner
     return best
+
+
+def nearer(stage: Stage, points: list[complex]) -> int:
+    """The number of a random one of some points; what is near is likelier, as it is seen better."""
+    weight = stage.ground.nearness(np.array(points)) ** 2
+    return int(stage.rng.choice(len(points), p=weight / weight.sum()))
 
 
 def perpetrator(stage: Stage, t_s: float, noun: str = "person") -> Body:
@@ -148,7 +159,7 @@ def get_up(body: Body) -> Program:
     while body.progress > 0:
         body.progress, body.want = max(0.0, body.progress - STEP_S / 1.6), 0j
         yield
-    body.action, body.face = "stand", None
+    body.action, body.face, body.acc = "stand", None, 2.5
 
 
 def _helps(stage: Stage, body: Body, victim: Body) -> Program:
@@ -232,7 +243,7 @@ def loitering(stage: Stage) -> None:
         complex(*p) for name in ("door", "parked car", "wall", "counter") for p in stage.layout.spots.get(name, ())
     ]
     near = [stage.ground.snap(p) for p in spots if stage.ground.margin(p) > 1]
-    home = near[int(stage.rng.integers(len(near)))] if near and stage.chance(0.4) else place(stage, 1.0, 2.5)
+    home = near[nearer(stage, near)] if near and stage.chance(0.4) else place(stage, 1.0, 2.5)
     phrase = stage.pick("loiters", "paces up and down in one place", "hangs around without a purpose",
                         "keeps walking around in the same place")  # fmt: skip
     for _ in range(some(stage, 8, 2)):

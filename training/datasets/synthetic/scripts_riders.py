@@ -10,7 +10,7 @@ import numpy as np
 from training.datasets.synthetic.crowd import Body, Program, Stage
 from training.datasets.synthetic.paths import STEP_S, Rail
 from training.datasets.synthetic.scripts_moves import act, follow_rail, go, leave, straight, wait
-from training.datasets.synthetic.scripts_people import onset, place, some
+from training.datasets.synthetic.scripts_people import nearer, onset, place, some
 from training.datasets.synthetic.scripts_traffic import cyclist, enter, passenger, speed_on, vehicle
 from training.datasets.synthetic.scripts_walkers import somebody
 
@@ -155,7 +155,7 @@ def traffic_accident(stage: Stage) -> None:
     rail = stage.rails[number]
     stage.closed.add(number)
     stations = [float(s) for s in np.arange(3, rail.length - 4, 0.5) if stage.ground.margin(rail.at(s)[0]) > 3]
-    s = stations[int(stage.rng.integers(len(stations)))] if stations else rail.length / 2
+    s = stations[nearer(stage, [rail.at(s)[0] for s in stations])] if stations else rail.length / 2
     t_s = round(max(onset(stage), -1.0) / STEP_S) * STEP_S
     victim = stage.pick("car", "car", "cyclist", "person")
     hitter = vehicle(stage, rail, 0.0, stage.pick("car", "car", "van"))
@@ -180,7 +180,7 @@ def _next_car(stage: Stage, rail: Rail) -> None:
 
 
 def _hits(stage: Stage, body: Body, rail: Rail, front: float, speed: float, t_s: float, phrase: str) -> Program:
-    s, v, aside, twist = front, speed, 0.0, 0.0
+    s, v, aside, twist = front - speed * STEP_S, speed, 0.0, 0.0
     sway = stage.between(0.3, 1.0) * stage.rng.choice([-1, 1])
     while stage.t < t_s - 1e-6:
         p, heading = rail.at(front - speed * (t_s - stage.t))

@@ -10,7 +10,18 @@ import numpy as np
 from training.datasets.synthetic.crowd import Body, Program, Stage
 from training.datasets.synthetic.paths import STEP_S
 from training.datasets.synthetic.scripts_moves import act, attend, fall, go, leave, lie, wait
-from training.datasets.synthetic.scripts_people import RUN_M_S, arrive, onset, perpetrator, place, some, until, wander
+from training.datasets.synthetic.scripts_people import (
+    RUN_M_S,
+    arrive,
+    close_by,
+    nearer,
+    onset,
+    perpetrator,
+    place,
+    some,
+    until,
+    wander,
+)
 from training.datasets.synthetic.scripts_walkers import pace_of, somebody, stroll, tow
 from training.datasets.synthetic.scripts_ways import scare
 
@@ -21,8 +32,8 @@ CARRIED_M = 0.3  # height of a bag in the hand
 
 def abandoned_object(stage: Stage) -> None:
     """Somebody puts a bag down and leaves; from then on it stands there alone."""
-    t_s, spot = onset(stage, 4.0), place(stage, 0.5, 1.5)
-    noun = stage.pick("bag", "bag", "suitcase")
+    t_s, spot = onset(stage, 4.0), close_by(stage, 0.5, 1.5)
+    noun = stage.pick("bag", "backpack", "suitcase", "box")
     phrase = stage.pick(
         "is left behind", "stands there without its owner", "has been left behind", "is left unattended"
     )
@@ -33,7 +44,9 @@ def abandoned_object(stage: Stage) -> None:
     owner = perpetrator(stage, t_s)
     if t_s < 6:
         owner.p = stage.ground.snap(spot + complex(stage.between(-3, 3), stage.between(-3, 3)))
-    owner.phrase = stage.pick("puts a bag down and walks away", "leaves a bag behind", "goes away without the bag")
+    owner.phrase = stage.pick(
+        f"puts a {noun} down and leaves", f"leaves a {noun} behind", f"goes away without the {noun}"
+    )
     bag = tow(stage, owner, noun, 0.05 - 0.35j, 0.0 if noun == "suitcase" else CARRIED_M, "is carried by its owner")
     bag.usual = bag.phrase
     bag.program = _is_abandoned(stage, bag, owner, phrase)
@@ -67,19 +80,19 @@ def _is_abandoned(stage: Stage, bag: Body, owner: Body, phrase: str) -> Program:
 def theft(stage: Stage) -> None:
     """Grabs a bag that stands beside its owner, or snatches it from somebody who walks, and runs off with it."""
     t_s = onset(stage, 3.0)
-    spot = place(stage, 0.9, 2.5)
+    spot = close_by(stage, 0.9, 2.5)
     noun = stage.pick("bag", "bag", "suitcase")
     victim = somebody(stage, None)
     snatched = t_s > 2 and stage.chance(0.4)
     if not snatched:
         victim.p = spot
     bag = tow(stage, victim, noun, -0.2 - 0.55j, CARRIED_M if snatched else 0.0, "belongs to somebody nearby")
-    phrase = stage.pick("grabs a bag and runs away", "steals a bag", "snatches a bag and runs off",
-                        "takes somebody's bag and flees")  # fmt: skip
+    phrase = stage.pick(f"grabs a {noun} and runs away", f"steals a {noun}", f"snatches a {noun} and runs off",
+                        f"takes somebody's {noun} and flees")  # fmt: skip
     thief = somebody(stage, None)
     if t_s < 5:
         thief.p = stage.ground.snap(bag.p + 2.5 * cmath.exp(1j * stage.between(-3, 3)))
-    victim.phrase = stage.pick("is robbed of a bag", "has a bag stolen")
+    victim.phrase = stage.pick(f"is robbed of a {noun}", f"has a {noun} stolen")
     victim.program = _is_robbed(stage, victim, bag, thief, snatched)
     thief.program = _steals(stage, thief, bag, t_s, phrase)
 
@@ -201,11 +214,14 @@ def vandalism(stage: Stage) -> None:
     kinds = [k for k in ("parked car", "bin", "door", "bench") if stage.layout.spots.get(k)]
     kind = kinds[int(stage.rng.integers(len(kinds)))]
     spots = [complex(*p) for p in stage.layout.spots[kind]]
-    spot = max((spots[int(stage.rng.integers(len(spots)))] for _ in range(3)), key=lambda p: stage.ground.margin(p))
+    spots = [p for p in spots if stage.ground.margin(p) > 1] or spots
+    spot = spots[nearer(stage, spots)]
     name = kind.split()[-1]
     phrase = stage.pick(f"kicks a {name}", f"damages a {name}", f"hits and kicks a {name}", f"vandalises a {name}")
     foot = stage.ground.snap(spot)
     way = (spot - foot) / abs(spot - foot) if abs(spot - foot) > 0.3 else stage.ground.facing(foot)
+    if kind == "door":
+        way = -stage.ground.away(foot) or way
     t_s = onset(stage, 3.5)
     body = perpetrator(stage, t_s)
     if t_s < 6:
@@ -232,7 +248,7 @@ def fire(stage: Stage) -> None:
     """A fire that grows, with smoke; people keep away or watch."""
     named = [complex(*p) for k in ("bin", "parked car", "shelf") for p in stage.layout.spots.get(k, ())]
     named = [p for p in named if stage.ground.margin(p) > 1]
-    spot = named[int(stage.rng.integers(len(named)))] if named and stage.chance(0.5) else place(stage, 0.4, 1.5)
+    spot = named[nearer(stage, named)] if named and stage.chance(0.5) else place(stage, 0.4, 1.5)
     t_s, grow = onset(stage), stage.between(3, 15)
     phrase = stage.pick("burns", "burns and grows", "breaks out and spreads", "burns with flames")
     spreads = int(stage.rng.choice([0, 1, 2, 3], p=[0.4, 0.3, 0.2, 0.1]))

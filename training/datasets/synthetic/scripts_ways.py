@@ -14,6 +14,7 @@ from training.datasets.synthetic.scripts_people import (
     arrive,
     far_from,
     get_up,
+    nearer,
     onset,
     perpetrator,
     place,
@@ -26,7 +27,7 @@ from training.datasets.synthetic.scripts_walkers import pace_of, somebody
 def climbing(stage: Stage) -> None:
     """Climbs over a fence, or up a wall and down again; some sit on top."""
     spots = climbable(stage)
-    kind, spot = spots[int(stage.rng.choice(len(spots), p=_shares(stage, [p for _, p in spots])))]
+    kind, spot = spots[nearer(stage, [p for _, p in spots])]
     foot, over = foot_of(stage.ground, spot)
     t_s = onset(stage, 4.0)
     phrase = stage.pick(f"climbs the {kind}", f"climbs up the {kind}", f"scales the {kind}", f"climbs up a {kind}")
@@ -55,12 +56,6 @@ def climbable(stage: Stage) -> list[tuple[str, complex]]:
     """(kind, point) of fences and walls that can be walked to and are seen."""
     found = [(k, complex(*p)) for k in ("fence", "wall") for p in stage.layout.spots.get(k, ())]
     return [(k, p) for k, p in found if abs(stage.ground.snap(p) - p) < 3 and stage.ground.margin(p) > 1]
-
-
-def _shares(stage: Stage, points: list[complex]) -> np.ndarray:
-    """Chances of points: what is near is seen better."""
-    weight = stage.ground.nearness(np.array(points)) ** 2
-    return np.asarray(weight / weight.sum())
 
 
 def _climbs(
@@ -105,7 +100,7 @@ def jaywalking(stage: Stage) -> None:
     t_s = onset(stage, 4.0)
     phrase = stage.pick("crosses the road between the cars", "walks across the road away from the crossing",
                         "steps onto the road and crosses it", "crosses the street without a crossing")  # fmt: skip
-    a, b = ways[int(stage.rng.choice(len(ways), p=_shares(stage, [(a + b) / 2 for a, b in ways])))]
+    a, b = ways[nearer(stage, [(a + b) / 2 for a, b in ways])]
     if stage.chance(0.5):
         a, b = b, a
     pace = stage.between(1.1, 2.6)
