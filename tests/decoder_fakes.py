@@ -47,7 +47,8 @@ def truth(targets: tuple[Target, ...], name: str = "drawn") -> ClipTruth:
 
 
 def clip(seed: int, anomalous: bool, frames: int = 8, real: bool = False) -> CachedClip:
-    """A walker, and on demand a cyclist: two cells that move fast and look like a bicycle."""
+    """A walker, and on demand a cyclist: two cells that move fast and look like a bicycle. Of real footage no target
+    is known."""
     rng = np.random.default_rng(seed)
     h, w = GRID
     fine, coarse = rng.normal(0, 0.1, (frames, h, w, C_FINE)), rng.normal(0, 0.1, (frames, h // 2, w // 2, C_COARSE))
@@ -75,4 +76,6 @@ def clip(seed: int, anomalous: bool, frames: int = 8, real: bool = False) -> Cac
         np.arange(frames) / 8.0,
     )
     targets = (target(1, "person", None), *([target(2, "cyclist", "cycling", "rides a bicycle")] if anomalous else []))
+    if real:
+        return CachedClip(taps, cover[:0], np.zeros(0, np.int32), truth((), f"clip{seed}"), real)
     return CachedClip(taps, cover, np.array([t.id for t in targets], np.int32), truth(targets, f"clip{seed}"), real)

@@ -40,7 +40,7 @@ def heatmap(
     """Train the anomaly heatmap decoder on cached clips (python -m training.heatmap.features makes them)."""
     with named_failures():
         from training.heatmap.data import Folder
-        from training.heatmap.loop import TrainConfig, fit
+        from training.heatmap.loop import Run, TrainConfig, fit
         from training.heatmap.model import mini_config
 
         config = checked(
@@ -52,5 +52,6 @@ def heatmap(
         held = checked(lambda: Folder(data, "validation")) if (data / "validation").is_dir() else None
         model = checked(lambda: mini_config(hidden, context))
         say = (lambda line: None) if quiet else cli_show.say
-        checked(lambda: fit(folder, held, out, config, model, say))
+        checked(Run(out, config, model).read)
+        fit(folder, held, out, config, model, say)
         cli_show.print_paths({"decoder": out})

@@ -60,7 +60,7 @@ class CachedClip:
         the best covered cell of each target always does."""
         cover = self.cover * wanted[:, :, None, None]
         out: np.ndarray = cover.sum(0, dtype=np.int32) >= COVERED * 255
-        flat = cover.reshape(*cover.shape[:2], -1)
+        flat = cover.reshape(*cover.shape[:2], cover.shape[2] * cover.shape[3])
         i, t = np.nonzero(flat.any(2))
         out.reshape(len(self.taps), -1)[t, flat[i, t].argmax(1)] = True
         return out

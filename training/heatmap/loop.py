@@ -177,16 +177,10 @@ class Run:
 
     def resume(self, decoder: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float | None]:
         """Step and best selection of the state in `out`, 0 and None where there is none yet."""
-        if not self.state.is_file():
+        found = self.read()
+        if found is None:
             return 0, None
-        try:
-            data = self.state.read_bytes()
-            about = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-            tensors = load_tensors(data)
-        except (ValueError, KeyError, SafetensorError) as error:
-            raise ValueError(f"{self.state}: cannot be read ({error}); remove it to start again") from None
-        if json.loads(about["run"]) != json.loads(json.dumps(self.identity())):
-            raise ValueError(f"{self.out} holds a run with other settings; give another --out, or remove {self.state}")
+        tensors, about = found
         decoder.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
         full = optimizer.state_dict()
         for name, value in tensors.items():
@@ -195,6 +189,20 @@ class Run:
                 full["state"].setdefault(int(i), {})[key] = value
         optimizer.load_state_dict(full)
         return int(about["step"]), json.loads(about["best"])
+
+    def read(self) -> tuple[dict[str, torch.Tensor], dict[str, str]] | None:
+        """The state in `out`, None where there is none; ValueError for one that is damaged or of another run."""
+        if not self.state.is_file():
+            return None
+        try:
+            data = self.state.read_bytes()
+            about = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+            tensors = load_tensors(data)
+        except (ValueError, KeyError, SafetensorError) as error:
+            raise ValueError(f"{self.state}: cannot be read ({error}); remove it to start again") from None
+        if json.loads(about["run"]) != json.loads(json.dumps(self.identity())):
+            raise ValueError(f"{self.out} holds a run with other settings; give another --out, or remove {self.state}")
+        return tensors, about
 
     def log(self, line: dict[str, Any]) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
