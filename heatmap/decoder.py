@@ -109,7 +109,8 @@ class Projection(nn.Module):
         self.tap, self.width = tap, text_width
         self.first = nn.Linear(tap.channels, tap.hidden)
         self.last = nn.Linear(tap.hidden, text_width)
-        self.mixer = nn.Parameter(_identity(tap.hidden)) if temporal else None  # (3, hidden): before, now, after
+        # (3, hidden): before, now, after. What lies in the text space was gathered over time already.
+        self.mixer = nn.Parameter(_identity(tap.hidden)) if temporal and not tap.text_space else None
         self.around = None
         if tap.context:
             self.around = nn.Conv2d(
@@ -121,7 +122,12 @@ class Projection(nn.Module):
             nn.init.zeros_(self.last.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        hidden = self.first(x)
+        out: torch.Tensor = self.last(self.hidden(x))
+        return out + x[..., : self.width] if self.tap.text_space else out
+
+    def hidden(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, T, h, w, C) to (B, T, h, w, hidden), after the ReLU."""
+        hidden: torch.Tensor = self.first(x)
         if self.mixer is not None:
             # The ends stand for what was before and after, so that a piece of a clip is no darker at its rims.
             before = torch.cat([hidden[:, :1], hidden[:, :-1]], 1)
@@ -131,8 +137,25 @@ class Projection(nn.Module):
             b, t, h, w, c = hidden.shape
             flat = hidden.reshape(b * t, h, w, c).permute(0, 3, 1, 2)
             hidden = hidden + self.around(flat).permute(0, 2, 3, 1).reshape(b, t, h, w, c)
-        out: torch.Tensor = self.last(hidden.relu())
-        return out + x[..., : self.width] if self.tap.text_space else out
+        return hidden.relu()
+
+    def cosine(self, x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Cosines of `forward(x)` with unit vectors, rows (B or 1, K, D), as (B, T h w, K) float32.
+
+        The vectors of the cells, D wide, are never made: with r the hidden layer and 1, their products with the text
+        are r (W^T S) and their squared lengths r (W^T W) r, which costs a third where the hidden layer is narrow.
+        """
+        r = self.hidden(x).flatten(1, 3)
+        r = torch.cat([r, torch.ones_like(r[..., :1])], -1)
+        weight = torch.cat([self.last.weight, self.last.bias[:, None]], 1)  # (D, hidden + 1)
+        product = r @ (rows @ weight).transpose(1, 2).to(r.dtype)
+        square = (r @ (weight.T @ weight).to(r.dtype) * r).float().sum(-1, keepdim=True)
+        if self.tap.text_space:
+            own = x[..., : self.width].flatten(1, 3)
+            product = product + own @ rows.transpose(1, 2).to(own.dtype)
+            square = square + own.float().square().sum(-1, keepdim=True)
+            square = square + 2 * (own @ weight.to(own.dtype) * r).float().sum(-1, keepdim=True)
+        return product.float() / square.clamp(min=1e-6).sqrt()
 
 
 class HeatmapDecoder(nn.Module):
@@ -158,7 +181,7 @@ class HeatmapDecoder(nn.Module):
             text = text[:, :, None]
         size = taps[0].shape[2:4]
         maps = [
-            _resized(self._similarity(project(x), text, words), size)
+            _resized(self._similarity(project, x, text, words), size)
             for project, x in zip(self.projections, taps, strict=True)
         ]
         each = torch.stack(maps, 1)  # (B, L, 2, T, h, w)
@@ -187,14 +210,14 @@ class HeatmapDecoder(nn.Module):
                     last.bias.copy_(ground)
         return self
 
-    def _similarity(self, x: torch.Tensor, text: torch.Tensor, words: torch.Tensor | None) -> torch.Tensor:
-        """scale x cosine of (B, T, h, w, D) with (B, 2, K, D), the words of a side pooled: (B, 2, T, h, w)."""
+    def _similarity(
+        self, project: nn.Module, x: torch.Tensor, text: torch.Tensor, words: torch.Tensor | None
+    ) -> torch.Tensor:
+        """scale x cosine of a tap's projection with (B, 2, K, D), the words of a side pooled: (B, 2, T, h, w)."""
+        assert isinstance(project, Projection)
         batch, sides, count, width = text.shape
-        rows = F.normalize(text.float(), dim=-1).reshape(batch, sides * count, width).to(x.dtype)
-        flat = x.reshape(x.shape[0], -1, width)
-        length = flat.float().square().sum(-1, keepdim=True).clamp(min=1e-12).sqrt()
-        cosine = (flat @ rows.transpose(1, 2)).float() / length  # (B, THW, 2 K)
-        h = self.config.scale * cosine.reshape(x.shape[0], -1, sides, count)
+        rows = F.normalize(text.float(), dim=-1).reshape(batch, sides * count, width)
+        h = self.config.scale * project.cosine(x, rows).reshape(x.shape[0], -1, sides, count)
         if count > 1:
             # Log of the mean of exp: the best word counts most, and saying a word twice changes nothing.
             there = torch.ones_like(h[:1, :1]) if words is None else words[:, None].to(h.dtype)

@@ -73,6 +73,14 @@ def test_lengths_of_vectors_do_not_matter(factor: float, seed: int) -> None:
     assert torch.allclose(decoder(taps, text).logits, before, atol=1e-2)
 
 
+def test_cosines_are_those_of_the_projected_cells() -> None:
+    decoder, taps = random_decoder(), random_taps()
+    rows = torch.nn.functional.normalize(random_text(1, 2, 5, WIDTH), dim=-1)
+    for projection, x in zip(decoder.projections, taps, strict=True):
+        cells = torch.nn.functional.normalize(projection(x).flatten(1, 3), dim=-1)
+        assert torch.allclose(projection.cosine(x, rows), cells @ rows.transpose(1, 2), atol=1e-5)
+
+
 def test_clips_of_a_batch_do_not_see_each_other() -> None:
     decoder, taps = random_decoder(), random_taps(batch=3)
     text = random_text(1, 3, 2, WIDTH)

@@ -25,6 +25,7 @@ def heatmap(
     out: Out,
     steps: Annotated[int, typer.Option(help="Updates.")] = 2000,
     clips: Annotated[int, typer.Option(help="Clips an update.")] = 8,
+    runs: Annotated[int, typer.Option(help="Runs of four frames of each clip.")] = 2,
     lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
     loss: Annotated[str, typer.Option(help="focal+dice, or ref: plain cross-entropy.")] = "focal+dice",
     every: Annotated[int, typer.Option(help="Updates between two measurements on validation/.")] = 100,
@@ -45,7 +46,15 @@ def heatmap(
 
         config = checked(
             lambda: TrainConfig(
-                steps=steps, clips=clips, lr=lr, loss=loss, every=every, seed=seed, precision=precision, threads=threads
+                steps=steps,
+                clips=clips,
+                runs=runs,
+                lr=lr,
+                loss=loss,
+                every=every,
+                seed=seed,
+                precision=precision,
+                threads=threads,
             )
         )
         folder = checked(lambda: Folder(data, "train"))

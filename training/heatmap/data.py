@@ -5,7 +5,7 @@ Next: training/heatmap/loop.py
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,13 +73,19 @@ class Folder:
         return CachedClip.load(pool[int(rng.integers(len(pool)))])
 
 
-def batch_at(folder: Folder, seed: int, step: int, part: int, augment: Augment) -> Batch:
-    """What part `part` of step `step` learns from: a function of its arguments alone."""
+def batch_at(folder: Folder, seed: int, step: int, part: int, augment: Augment, runs: int = 2) -> Batch:
+    """What part `part` of step `step` learns from, `runs` runs of a clip at most: a function of its arguments alone."""
     rng = np.random.default_rng([seed, step, part])
-    clip = folder.draw(rng)
-    runs = len(clip.taps) // RUN
-    batch = as_batch(clip, [sample(clip, rng) for _ in range(runs)])
-    return augmented(batch, rng, augment)
+    clip = some_runs(folder.draw(rng), rng, runs)
+    return augmented(as_batch(clip, [sample(clip, rng) for _ in range(len(clip.taps) // RUN)]), rng, augment)
+
+
+def some_runs(clip: CachedClip, rng: np.random.Generator, count: int) -> CachedClip:
+    """A clip cut down to some of its runs, in order."""
+    every = len(clip.taps) // RUN
+    chosen = np.sort(rng.permutation(every)[:count])
+    rows = (chosen[:, None] * RUN + np.arange(RUN)).ravel()
+    return replace(clip, taps=clip.taps.pick(rows), cover=clip.cover[:, rows])
 
 
 def as_batch(clip: CachedClip, questions: Sequence[Question]) -> Batch:

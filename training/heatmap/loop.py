@@ -36,12 +36,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """steps: updates. clips: per update, one after another. lr: highest, after a warm-up over a share of the steps,
-    then falling to a twentieth as a cosine. loss: one of decoder_loss.MODES. every: updates between two selections.
-    precision: "no" or "bf16"."""
+    """steps: updates. clips: per update, one after another; runs: of each, every one with its own question. lr:
+    highest, after a warm-up over a share of the steps, then falling to a twentieth as a cosine. loss: one of
+    decoder_loss.MODES. every: updates between two selections. precision: "no" or "bf16"."""
 
     steps: int = 2000
     clips: int = 8
+    runs: int = 2
     lr: float = 1e-3
     warm_up: float = 0.03
     weight_decay: float = 0.01
@@ -55,7 +56,7 @@ class TrainConfig:
     augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "clips", "every", "log_every"):
+        for name in ("steps", "clips", "runs", "every", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1 (--{name.replace('_', '-')})")
         if not self.lr > 0:
@@ -110,7 +111,7 @@ def fit(
         optimizer.zero_grad(set_to_none=True)
         for part in range(config.clips):
             number = part * accelerator.num_processes + accelerator.process_index
-            batch = batch_at(data, config.seed, step, number, config.augment).to(accelerator.device)
+            batch = batch_at(data, config.seed, step, number, config.augment, config.runs).to(accelerator.device)
             for name, value in learn(prepared, batch, config, accelerator.backward).items():
                 sums[name] = sums.get(name, 0.0) + value
         norm = accelerator.clip_grad_norm_(prepared.parameters(), config.clip_norm)
