@@ -57,7 +57,8 @@ _DECLINES = re.compile(
 _NAMES = "|".join(re.escape(n) for n in sorted({*NOUNS, *map(several, NOUNS)}, key=lambda n: (-len(n), n)))
 _NOUN = re.compile(rf"(?<!no )(?<!\bnot )\b(?P<noun>{_NAMES})\b", _I)
 _RIDERS = {"cycling": "cyclist", "skating": "skater"}
-_PERSON = re.compile(r"\b(?:person|man|woman|someone|somebody)\b(?= (?:who |that )?(?:is )?(?:rid|on a))", _I)
+# "^" stands for words that tell of riding, "~" for those of other deeds.
+_PERSON = re.compile(r"\b(?:person|man|woman|child|someone|somebody)\b(?= (?:who |that )?(?:is )?\^)", _I)
 
 
 def slots(text: str) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def _said(sentence: str) -> Iterator[tuple[str, Any]]:
     actions, rest = _actions(sentence)
     yield from (("action", a) for a in actions)
     rides = [_RIDERS[a] for a in actions if a in _RIDERS]
-    if rides and _PERSON.search(sentence):
+    if rides:
         rest = _PERSON.sub(rides[0], rest, count=1)
     for m in _NOUN.finditer(_COUNTED.sub("~", rest)):
         word = m["noun"].lower()
@@ -122,7 +123,8 @@ def _actions(sentence: str) -> tuple[list[str], str]:
     for name, doing in DOINGS.items():
         for m in re.finditer(doing.read, sentence, _I):
             found.append((m.start(), name))
-            rest = rest[: m.start()] + "~" * (m.end() - m.start()) + rest[m.end() :]
+            sign = "^" if name in _RIDERS else "~"
+            rest = rest[: m.start()] + sign * (m.end() - m.start()) + rest[m.end() :]
     return [name for _, name in sorted(found)], rest
 
 

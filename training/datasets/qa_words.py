@@ -45,7 +45,7 @@ DOINGS: dict[str, Doing] = {
     "running": Doing(
         "runs",
         "run",
-        r"\b(?:runs?|running|ran|jog(?:s|ging)?|sprint(?:s|ing)?)\b(?! away in panic| from the explosion)",
+        r"\b(?:runs?|running|ran|jog(?:s|ging)?|sprint(?:s|ing)?)\b(?! away in panic| from the (?:explosion|blast))",
     ),
     "fighting": Doing("fights", "fight", r"\b(?:fight(?:s|ing)?|brawl\w*|punch(?:es|ing)?)\b"),
     "falling": Doing("falls to the ground", "fall to the ground", r"\b(?:falls?|falling|fell)\b(?: to the ground)?"),
@@ -75,7 +75,7 @@ DOINGS: dict[str, Doing] = {
     "throwing": Doing(
         "throws something",
         "throw something",
-        r"\b(?:throw(?:s|ing)?(?: something)?|thrown|threw|hurl(?:s|ing)?)\b(?! down by the explosion)",
+        r"\b(?:throw(?:s|ing)?(?: something)?|thrown|threw|hurl(?:s|ing)?)\b(?! down by the (?:explosion|blast))",
     ),
     "vandalism": Doing(
         "damages something",
@@ -89,7 +89,7 @@ DOINGS: dict[str, Doing] = {
         "goes off",
         "go off",
         r"\b(?:explod(?:es?|ing)|blows? up|go(?:es)? off"
-        r"|(?:runs? from|(?:is|are) thrown down by|(?:rises?|burns?) after) the explosion)\b",
+        r"|(?:runs? from|(?:is|are) thrown down by|(?:rises?|burns?) after) the (?:explosion|blast))\b",
     ),
     "traffic accident": Doing(
         "has an accident", "have an accident", r"\b(?:accident|crash(?:es|ing)?|collid(?:es?|ing)|collision)\b"
@@ -218,9 +218,9 @@ _PARTS: tuple[tuple[str, str, str, str, str], ...] = (
     ("fire", r"smoke", r"", "rises from the fire", "rise from the fire"),
     ("explosion", r"fire|flames", r"", "burns after the explosion", "burn after the explosion"),
     ("explosion", r"smoke", r"", "rises after the explosion", "rise after the explosion"),
-    ("explosion", r"^(?:person|child|man|woman)", r"\b(?:thrown|knock|fall|hit)", "is thrown down by the explosion",
-     "are thrown down by the explosion"),
-    ("explosion", r"^(?:person|child|man|woman)", r"", "runs from the explosion", "run from the explosion"),
+    ("explosion", r"^(?:person|child|man|woman)", r"\b(?:thrown|knock|fall|hit)", "is thrown down by the blast",
+     "are thrown down by the blast"),
+    ("explosion", r"^(?:person|child|man|woman)", r"", "runs from the blast", "run from the blast"),
 )  # fmt: skip
 
 

@@ -1,0 +1,65 @@
+"""How people ask: enough ways, and none in two splits."""
+
+import re
+
+import pytest
+
+from training.datasets.phrasings import FORMS, KINDS, phrasings, templates
+from training.datasets.qa import SHARES
+
+MAIN = (
+    "whether", "what", "details", "appearance", "action", "motion", "where", "entry", "exit", "when", "count", "absent",
+)  # fmt: skip
+
+
+def plain(text: str) -> str:
+    return re.sub(r"[^a-z{} ]", "", text.lower()).strip()
+
+
+def test_no_phrasing_is_in_two_splits() -> None:
+    train = {plain(t) for kind in KINDS for t in phrasings(kind, "train")}
+    test = {plain(t) for kind in KINDS for t in phrasings(kind, "test")}
+    assert train & test == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_phrasing_comes_twice(kind: str) -> None:
+    both = phrasings(kind, "train") + phrasings(kind, "test")
+    assert len(both) == len(set(both))
+
+
+def test_there_are_hundreds() -> None:
+    assert sum(len(v) for kinds in KINDS.values() for v in kinds.values()) >= 450
+    assert all(len(phrasings(kind, "train")) >= 25 for kind in MAIN)
+    assert set(SHARES) <= set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_about_a_fifth_is_kept_for_the_test(kind: str) -> None:
+    train, test = len(phrasings(kind, "train")), len(phrasings(kind, "test"))
+    assert 0.14 <= test / (train + test) <= 0.3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_marks_are_known_and_tell_the_form(kind: str) -> None:
+    things = {"absent": {"{a thing}", "{thing}"}, "ridden": {"{a thing}"}}
+    known = things.get(kind, {"{it}", "{him}", "{its}", "{colour}"})
+    for split in ("train", "test"):
+        for form, text in templates(kind, split):
+            assert form in FORMS
+            assert text == text.strip() and text[0] not in "~+"
+            assert set(re.findall(r"\{[^}]*\}", text)) <= known
+            assert form in ("pointed", "follow") or not re.search(r"\{(?:it|him|its)\}", text)
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k not in ("colour", "whole colour")])
+def test_every_kind_can_begin_a_conversation(kind: str) -> None:
+    for split in ("train", "test"):
+        assert any(form == "open" for form, _ in templates(kind, split))
+
+
+def test_unknown_names_list_the_known() -> None:
+    with pytest.raises(KeyError, match="whether"):
+        phrasings("why", "train")
+    with pytest.raises(ValueError, match="'train' or 'test'"):
+        phrasings("what", "dev")
