@@ -18,6 +18,7 @@ from training.datasets.synthetic.stage import Pose, Sprite
 PHASES, STEPS, HEADINGS = 16, 24, 32
 TILT_STEP = 0.08
 SCALE_STEP = math.log(1.06)
+STAIN_SCALE = 45.0  # px/m up to which the grain is as fine as the pixels
 KEPT_PIXELS = 600_000  # of drawings kept for one actor
 LEAST_SCALE, MOST_SCALE = 1.0, 300.0
 
@@ -40,7 +41,7 @@ class Drawn:
     size_m: tuple[float, float, float]
     pace: float
     stride: float
-    grain = 0.09  # unevenness of cloth or paint
+    grain = 0.08  # unevenness of cloth or paint
     is_cyclic = True  # whether the phase changes anything
     period = 1  # cycles after which any action looks the same
 
@@ -70,7 +71,7 @@ class Drawn:
             rounded = Pose(pose.action, phase / PHASES, progress / STEPS, turn, tilt * TILT_STEP)
             kept = self.model(rounded).draw(math.exp(step * SCALE_STEP), rounded.heading, rounded.tilt)
             self._keep(key, kept)
-        return finish(kept, px_per_m / math.exp(step * SCALE_STEP), self._stain, self.grain)
+        return finish(kept, px_per_m / math.exp(step * SCALE_STEP), px_per_m, self._stain, self.grain)
 
     def _keep(self, key: tuple[object, ...], drawing: Drawing) -> None:
         self._kept[key] = drawing
@@ -83,8 +84,8 @@ class Drawn:
 _GRAIN: list[np.ndarray] = []
 
 
-def finish(drawing: Drawing, scale: float, stain: tuple[int, ...], grain: float) -> Sprite:
-    """A drawing at its exact scale, with grain (a share of the light), colours no longer multiplied by opacity."""
+def finish(drawing: Drawing, scale: float, px_per_m: float, stain: tuple[int, ...], grain: float) -> Sprite:
+    """A drawing `scale` times as large, then at px_per_m, with grain (a share of the light), not premultiplied."""
     if not _GRAIN:
         _GRAIN.append(np.tile(_grain(), (8, 8)))
     rgba = drawing.rgba
@@ -94,10 +95,12 @@ def finish(drawing: Drawing, scale: float, stain: tuple[int, ...], grain: float)
         rgba = cv2.resize(rgba, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
     foot = (drawing.foot[0] * new_w / width, drawing.foot[1] * new_h / height)
     alpha = rgba[..., 3]
-    x, y = (stain[0] - round(foot[0])) % 256, (stain[1] - round(foot[1])) % 256
-    stains = _GRAIN[0][y : y + new_h, x : x + new_w]
+    zoom = max(1.0, px_per_m / STAIN_SCALE)  # stains grow with what they are on
+    wide, high = math.ceil(new_w / zoom), math.ceil(new_h / zoom)
+    x, y = (stain[0] - round(foot[0] / zoom)) % 256, (stain[1] - round(foot[1] / zoom)) % 256
+    stains = _GRAIN[0][y : y + high, x : x + wide]
     if stains.shape != alpha.shape:
-        stains = cv2.resize(_GRAIN[0], (new_w, new_h))
+        stains = cv2.resize(stains, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
     gain = (1 + grain * stains) * (255.0 / np.maximum(alpha, 1))
     out = np.empty_like(rgba)
     np.minimum(rgba[..., :3] * gain[..., None], 255, out=out[..., :3], casting="unsafe")
