@@ -181,7 +181,7 @@ def mirror(canvas: Canvas, place: Place) -> None:
         return
     picture = canvas.rgb.copy()
     for face in sorted(place.faces, key=lambda f: -_distance(f, camera)):
-        if face.outward and face.normal @ (camera.centre - np.array(face.origin)) <= 0:
+        if face.outward and not face.looks_at(camera.centre):
             continue
         flip = np.array([1, 1, -1])
         fill(picture, canvas.polygon(face.corners * flip), tuple(int(0.8 * c) for c in face.material.rgb))

@@ -100,6 +100,16 @@ MATERIALS: dict[str, Material] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Points:
+    """Points of a surface, all (h, w) float32: u and v in metres, and the metres that one pixel covers along each."""
+
+    u: np.ndarray
+    v: np.ndarray
+    step_u: np.ndarray
+    step_v: np.ndarray
+
+
 @lru_cache(maxsize=1)
 def noise_tile() -> np.ndarray:
     """(512, 512) float32: smooth noise of unit deviation that repeats without a seam."""
@@ -117,27 +127,10 @@ def noise(u: np.ndarray, v: np.ndarray, wave_m: float, shift: tuple[float, float
     return cv2.remap(noise_tile(), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 
-def footprint(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Metres of the surface that one pixel covers along u and along v, both (h, w) float32."""
-    sizes = []
-    for values in (u, v):
-        size = np.full(values.shape, 1e-4, np.float32)
-        if values.shape[1] > 1:
-            across = np.abs(values[:, 1:] - values[:, :-1])
-            size[:, 1:] += across
-            size[:, 0] += across[:, 0]
-        if values.shape[0] > 1:
-            along = np.abs(values[1:] - values[:-1])
-            size[1:] += along
-            size[0] += along[0]
-        sizes.append(size)
-    return sizes[0], sizes[1]
-
-
-def texture(material: Material, u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(h, w, 3) uint8 RGB of a material at surface points u, v (h, w) float32 m."""
-    pixel_u, pixel_v = footprint(u, v)
-    pixel = np.maximum(pixel_u, pixel_v)
+def texture(material: Material, points: Points, rng: np.random.Generator) -> np.ndarray:
+    """(h, w, 3) uint8 RGB of a material at points of its surface."""
+    u, v = points.u, points.v
+    pixel = np.maximum(points.step_u, points.step_v)
     finest, coarsest = float(pixel.min()), float(np.ptp(u) + np.ptp(v))
     tone = np.ones(u.shape, np.float32)
     for i, (wave_m, share) in enumerate(WAVES_M):
@@ -153,7 +146,7 @@ def texture(material: Material, u: np.ndarray, v: np.ndarray, rng: np.random.Gen
         tone *= 1 - np.float32(0.16 * material.stains) * np.clip(spots - 0.9, 0, 1)
     base = np.broadcast_to(np.array(material.rgb, np.float32), (*u.shape, 3))
     if material.cell:
-        tone, base = _cells(material, u, v, (pixel_u, pixel_v), tone, base, rng)
+        tone, base = _cells(material, points, tone, base, rng)
     out = base * tone[..., None]
     if material.hue:
         shade = 0.4 * noise(u, v, 0.4, (float(rng.random()), float(rng.random())))
@@ -163,18 +156,13 @@ def texture(material: Material, u: np.ndarray, v: np.ndarray, rng: np.random.Gen
 
 
 def _cells(
-    material: Material,
-    u: np.ndarray,
-    v: np.ndarray,
-    pixel: tuple[np.ndarray, np.ndarray],
-    tone: np.ndarray,
-    base: np.ndarray,
-    rng: np.random.Generator,
+    material: Material, points: Points, tone: np.ndarray, base: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Stones and their joints: brightness and colour of every pixel, both shaped as before."""
     assert material.cell is not None
     width, height = material.cell
-    rows = v / height
+    u, pixel = points.u, (points.step_u, points.step_v)
+    rows = points.v / height
     row = np.floor(rows)
     columns = u / width + (0.5 * (row % 2) if material.running else 0)
     column = np.floor(columns)
@@ -184,7 +172,9 @@ def _cells(
     tone = tone + material.variation * clear * table[index]
     if material.palette:
         colours = np.array(material.palette, np.float32)
-        base = colours[rng.integers(0, len(colours), 1024)[index]]
+        # The same goods stand side by side.
+        lot = (np.floor(column / 5).astype(np.int64) * 73 + row.astype(np.int64) * 179) & 1023
+        base = colours[rng.integers(0, len(colours), 1024)[lot]]
     inside_u = columns - column
     inside_v = rows - row
     for inside, size, step in ((inside_u, width, pixel[0]), (inside_v, height, pixel[1])):
@@ -196,11 +186,11 @@ def _cells(
     return tone.astype(np.float32), base
 
 
-def solidity(material: Material, u: np.ndarray, v: np.ndarray) -> np.ndarray | None:
+def solidity(material: Material, points: Points) -> np.ndarray | None:
     """(h, w) float32 share of each pixel that a fence or hedge covers; None where it is solid."""
     if not material.pattern:
         return None
-    pixel_u, pixel_v = footprint(u, v)
+    u, v, pixel_u, pixel_v = points.u, points.v, points.step_u, points.step_v
 
     def lines(along: np.ndarray, pixel: np.ndarray, gap_m: float, thick_m: float) -> np.ndarray:
         inside = along / gap_m - np.floor(along / gap_m)

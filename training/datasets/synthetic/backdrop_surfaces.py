@@ -3,17 +3,19 @@
 Next: training/datasets/synthetic/backdrop_things.py
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from training.datasets.synthetic.backdrop_materials import Material, Rgb, solidity, texture
+from training.datasets.synthetic.backdrop_materials import Material, Points, Rgb, solidity, texture
 from training.datasets.synthetic.camera import Camera, before_camera, clipped
 
 BITS = 4  # of a pixel, for cv2's polygons
 BEYOND_PX = 1500  # cv2's polygons count in 16 bits
+ROW = 256
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,11 @@ class Face:
 
     @property
     def normal(self) -> np.ndarray:
-        return np.cross(self.u, self.v)
+        (a, b, c), (d, e, f) = self.u, self.v
+        return np.array([b * f - c * e, c * d - a * f, a * e - b * d])
+
+    def looks_at(self, point: np.ndarray) -> bool:
+        return bool(self.normal @ (point - np.array(self.origin)) > 0)
 
     @property
     def corners(self) -> np.ndarray:
@@ -80,71 +86,90 @@ class Canvas:
         if len(seen) < 3:
             return np.zeros((0, 2))
         width, height = self.camera.size_wh
+        pixels = self.camera.project(seen)[0]
+        if np.abs(pixels).max() < BEYOND_PX:
+            return pixels
         low, right, down = -BEYOND_PX, width + BEYOND_PX, height + BEYOND_PX
         window = np.array([[low, low], [right, low], [right, down], [low, down]], float)
-        return clipped(self.camera.project(seen)[0], window)
+        return clipped(pixels, window)
 
-    def surface(self, face: Face, box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """u and v (h, w) float32 m of the pixels in a box."""
-        x0, y0, x1, y1 = box
+    def surface(self, face: Face, x: np.ndarray, y: np.ndarray) -> Points:
+        """Where pixels x, y (h, w) meet a face."""
         back = np.linalg.inv(self.camera.plane(np.array(face.origin), np.array(face.u), np.array(face.v)))
-        x, y = np.arange(x0, x1) + 0.5, (np.arange(y0, y1) + 0.5)[:, None]
         w = back[2, 0] * x + back[2, 1] * y + back[2, 2]
-        w = np.where(np.abs(w) < 1e-12, 1e-12, w)
-        u = (back[0, 0] * x + back[0, 1] * y + back[0, 2]) / w
-        v = (back[1, 0] * x + back[1, 1] * y + back[1, 2]) / w
-        limit = 1e4
-        return np.clip(u, -limit, limit).astype(np.float32), np.clip(v, -limit, limit).astype(np.float32)
+        w = 1 / np.where(np.abs(w) < 1e-12, 1e-12, w)
+        found = []
+        for row in back[:2]:
+            value = (row[0] * x + row[1] * y + row[2]) * w
+            # How far one pixel right and one pixel down move on the face: the derivative of the line above.
+            step = np.abs((row[0] - value * back[2, 0]) * w) + np.abs((row[1] - value * back[2, 1]) * w)
+            found += [np.clip(value, -1e4, 1e4).astype(np.float32), np.maximum(step, 1e-4).astype(np.float32)]
+        return Points(found[0], found[2], found[1], found[3])
 
     def paint(self, face: Face, shade: float, rng: np.random.Generator, standing: bool = True) -> None:
         """Draw a face under light `shade` (1 is full); what is nearer already stays. standing: it hides what is behind
         it, the ground does not."""
         seed = int(rng.integers(1 << 62))  # drawn or not, the next face gets the same dice
-        if face.outward and face.normal @ (self.camera.centre - np.array(face.origin)) <= 0:
+        if face.outward and not face.looks_at(self.camera.centre):
             return
         outline = self.polygon(face.corners)
         box = self.box_of(outline)
         if box is None:
             return
         x0, y0, x1, y1 = box
-        u, v = self.surface(face, box)
-        cover = np.zeros(u.shape, np.uint8)
+        cover = np.zeros((y1 - y0, x1 - x0), np.uint8)
         fill(cover, outline - (x0, y0), 255)
-        alpha = cover.astype(np.float32) / 255
-        holes = solidity(face.material, u, v)
+        inside = np.flatnonzero(cover)
+        if not len(inside):
+            return
+        # Only covered pixels are worked on, in rows of ROW, the last one filled up with copies.
+        at = np.pad(inside, (0, -len(inside) % min(ROW, len(inside))), mode="edge").reshape(-1, min(ROW, len(inside)))
+        points = self.surface(face, x0 + at % (x1 - x0) + 0.5, y0 + at // (x1 - x0) + 0.5)
+        alpha = cover.ravel()[at].astype(np.float32) / 255
+        holes = solidity(face.material, points)
         if holes is not None:
             alpha *= holes
-        place = face_points(face, u, v)
+        place = face_points(face, points.u, points.v)
         camera = self.camera
-        distance = (place[..., 1] - camera.y) * np.cos(camera.yaw) - (place[..., 0] - camera.x) * np.sin(camera.yaw)
+        distance = (place[..., 1] - camera.y) * math.cos(camera.yaw) - (place[..., 0] - camera.x) * math.sin(camera.yaw)
+        # Row and column in the whole picture, without the copies at the end.
+        flat = (y0 + inside // (x1 - x0)) * self.camera.size_wh[0] + x0 + inside % (x1 - x0)
+        count = len(inside)
+        distance, alpha, place = distance.ravel()[:count], alpha.ravel()[:count], place.reshape(-1, 3)[:count]
         if standing:
-            alpha *= distance < self.depth[y0:y1, x0:x1] + 1e-3
-        patch, glow = self.picture(face, (x0, y0), u, v, shade, np.random.default_rng(seed))
-        roi = self.rgb[y0:y1, x0:x1]
-        roi[:] = cv2.blendLinear(patch, np.ascontiguousarray(roi), alpha, 1 - alpha)
-        light = self.glow[y0:y1, x0:x1]
-        light[:] = (glow * alpha + light * (1 - alpha)).astype(np.uint8)
+            alpha *= distance < self.depth.ravel()[flat] + 1e-3
+        colours = texture(face.material, points, np.random.default_rng(seed)).reshape(-1, 3)[:count]
+        if shade != 1:
+            colours = np.clip(colours * np.float32(shade), 0, 255).astype(np.uint8)
+        glow = np.full(count, round(255 * face.material.glow), np.uint8)
+        if face.details:
+            colours, glow = self.detailed(face, (x0, y0), cover.shape, inside, colours, glow, shade)
+        weight = alpha[:, None]
+        pixels, light = self.rgb.reshape(-1, 3), self.glow.ravel()
+        pixels[flat] = (pixels[flat] * (1 - weight) + colours * weight + 0.5).astype(np.uint8)
+        light[flat] = (glow * alpha + light[flat] * (1 - alpha)).astype(np.uint8)
         solid = alpha > 0.5
-        self.gloss[y0:y1, x0:x1][solid] = face.material.gloss
-        self.place[y0:y1, x0:x1][solid] = place[solid]
-        self.is_ground[y0:y1, x0:x1][solid] = not standing
+        kept = flat[solid]
+        self.gloss.ravel()[kept] = face.material.gloss
+        self.place.reshape(-1, 3)[kept] = place[solid]
+        self.is_ground.ravel()[kept] = not standing
         if standing:
-            self.depth[y0:y1, x0:x1][solid] = distance[solid]
+            self.depth.ravel()[kept] = distance[solid]
 
-    def picture(
+    def detailed(
         self,
         face: Face,
         corner: tuple[int, int],
-        u: np.ndarray,
-        v: np.ndarray,
+        shape: tuple[int, ...],
+        inside: np.ndarray,
+        colours: np.ndarray,
+        glow: np.ndarray,
         shade: float,
-        rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """RGB (h, w, 3) and glow (h, w) uint8 of a face with its details, in the box that begins at `corner`."""
-        patch = texture(face.material, u, v, rng)
-        if shade != 1:
-            patch = cv2.convertScaleAbs(patch, alpha=shade)
-        glow = np.full(u.shape, round(255 * face.material.glow), np.uint8)
+        """Colours (n, 3) and glow (n,) uint8 of a face's pixels `inside` its box, with its details on them."""
+        patch, light = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
+        patch.reshape(-1, 3)[inside] = colours
+        light.ravel()[inside] = glow
         origin, along, up = (np.array(p) for p in (face.origin, face.u, face.v))
         for detail in face.details:
             flat = np.array(detail.points)
@@ -152,8 +177,8 @@ class Canvas:
             if len(outline) < 3:
                 continue
             fill(patch, outline - corner, tuple(int(min(c * shade, 255)) for c in detail.rgb))
-            fill(glow, outline - corner, round(255 * detail.glow))
-        return patch, glow
+            fill(light, outline - corner, round(255 * detail.glow))
+        return patch.reshape(-1, 3)[inside], light.ravel()[inside]
 
 
 def face_points(face: Face, u: np.ndarray, v: np.ndarray) -> np.ndarray:

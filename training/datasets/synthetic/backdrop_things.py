@@ -13,7 +13,7 @@ from training.datasets.synthetic.backdrop_materials import TEXELS, Rgb, noise_ti
 
 Draw = Callable[[np.ndarray, np.ndarray, np.random.Generator], None]
 SHIFT = 3
-MAX_PX = 700  # no drawing is larger; it is enlarged
+BIG_PX, MAX_PX = 260, 420  # rows of a drawing: what is larger than the first is not drawn at twice the size
 
 
 def thing_picture(kind: str, height_px: float, rng: np.random.Generator) -> np.ndarray:
@@ -22,7 +22,7 @@ def thing_picture(kind: str, height_px: float, rng: np.random.Generator) -> np.n
     Drawn at twice the size and made small, so that edges are soft.
     """
     share, draw = THINGS[kind]
-    h = int(np.clip(2 * height_px, 8, MAX_PX))
+    h = int(np.clip(2 * height_px, 8, max(BIG_PX, min(height_px, MAX_PX))))
     w = max(6, int(h * share))
     rgb, alpha = np.zeros((h, w, 3), np.uint8), np.zeros((h, w), np.uint8)
     draw(rgb, alpha, rng)
@@ -56,10 +56,10 @@ def _leaves(
     h, w = alpha.shape
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     x, y = (x / w - box[0]) / box[2], (y / h - box[1]) / box[3]
-    lumps, twigs, leaf = (_speckle((h, w), cells, rng) for cells in (5.0, 13.0, 44.0))
-    inside = 1.05 - np.hypot(x, y) + 0.13 * lumps + 0.1 * twigs + 0.06 * leaf
-    full = (inside > 0.12) & (twigs + 0.8 * leaf + 3 * inside > holes - 0.9)
-    light = 0.66 + 0.16 * lumps + 0.12 * twigs + 0.13 * leaf - 0.26 * y - 0.14 * x
+    lumps, twigs, leaf, fine = (_speckle((h, w), cells, rng) for cells in (4.0, 12.0, 60.0, 130.0))
+    inside = 1.05 - np.hypot(x, y) + 0.14 * lumps + 0.06 * twigs + 0.09 * leaf + 0.05 * fine
+    full = (inside > 0.15) & (0.5 * twigs + 0.7 * leaf + 0.7 * fine + 3 * inside > holes - 0.9)
+    light = 0.64 + 0.13 * lumps + 0.08 * twigs + 0.12 * leaf + 0.16 * fine - 0.26 * y - 0.14 * x
     picture = green * np.clip(light, 0.18, 1.6)[..., None] * np.array([1, 1, 0.9]) + 6 * lumps[..., None] * (1, 0.4, 0)
     rgb[full] = np.clip(picture, 4, 240).astype(np.uint8)[full]
     alpha[full] = 255
@@ -67,7 +67,7 @@ def _leaves(
 
 def _speckle(shape: tuple[int, int], cells: float, rng: np.random.Generator) -> np.ndarray:
     """(h, w) float32 noise of unit deviation with about so many spots across the width."""
-    size = max(3, round(TEXELS * cells / 2))
+    size = min(max(3, round(TEXELS * cells / 2)), 500)
     x, y = (int(v) for v in rng.integers(0, 512 - size, 2))
     tall = max(3, min(round(size * shape[0] / shape[1]), 512 - y))
     return cv2.resize(noise_tile()[y : y + tall, x : x + size], shape[::-1], interpolation=cv2.INTER_CUBIC)

@@ -158,6 +158,8 @@ def clipped(polygon: np.ndarray, window: np.ndarray) -> np.ndarray:
 
 def _half(points: np.ndarray, side: np.ndarray) -> np.ndarray:
     """The closed polygon `points` where `side` (one signed value a corner) is not negative."""
+    if side.min() >= 0:
+        return points
     kept = []
     for i in range(len(points)):
         j = (i + 1) % len(points)

@@ -14,20 +14,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from training.datasets.synthetic import actors, scripts
 from training.datasets.synthetic import backdrop as painting
 from training.datasets.synthetic import conditions as weather
-from training.datasets.synthetic import scripts
 from training.datasets.synthetic.camera import Camera
 from training.datasets.synthetic.layouts import LAYOUTS, SPLIT_LAYOUTS
 from training.datasets.synthetic.layouts_place import Place
 from training.datasets.synthetic.picture import Picture, Shown
-from training.datasets.synthetic.stage import Cast, Layout, Play
+from training.datasets.synthetic.stage import Layout, Play
 from training.datasets.truth import ANOMALIES, ClipTruth, Target
 from tvad.evidence import write_atomic
+
+if TYPE_CHECKING:
+    from training.datasets.synthetic.assets import Assets
 
 ANOMALOUS_SHARE = 0.5
 MIN_PIXELS = 12
@@ -164,7 +168,7 @@ def make_clip(
     fps: float = 10.0,
     size_wh: tuple[int, int] = (640, 360),
     split: str = "train",
-    assets: None = None,
+    assets: "Assets | None" = None,
 ) -> SyntheticClip:
     """A clip of a split. anomaly: one of truth.ANOMALIES, None for an ordinary clip, or "random": about half are
     ordinary. layout: one of the split's, or None for any.
@@ -172,9 +176,7 @@ def make_clip(
     Raises ValueError for what is unknown, for a layout of another split, and where an anomaly cannot happen.
     """
     check(seed, layout, anomaly, seconds, fps, size_wh, split)
-    from training.datasets.synthetic import actors
-
-    cast: Cast = actors.Cast(assets)
+    cast = actors.Cast(assets)
     dice = _dice(seed, split, 0)
     names = SPLIT_LAYOUTS[split]
     is_ordinary = anomaly is None or (anomaly == "random" and dice.random() >= ANOMALOUS_SHARE)
@@ -196,6 +198,7 @@ def make_clip(
         except ValueError as error:
             why = str(error)
             continue
+        play = cast.recast(play, seconds, dice, camera.seen_heading)
         conditions = weather.sample(dice, place.indoor)
         clip = SyntheticClip(seed, split, place, camera, seen, play, conditions, seconds, fps)
         if wanted is None or is_shown(clip):
@@ -230,6 +233,8 @@ def check(
         raise ValueError(f"no anomaly {anomaly!r}; choose one of {['random', *ANOMALIES]} or None")
     if seed < 0 or not (seconds > 0 and math.isfinite(seconds)) or not 0 < fps <= 120:
         raise ValueError(f"seed {seed}, {seconds:g} s at {fps:g} frames/s; all are positive, at most 120 frames/s")
+    if seconds < 2 * scripts.SEEN_S:
+        raise ValueError(f"{seconds:g} s are too short for a clip; give {2 * scripts.SEEN_S:g} s or more")
     if min(size_wh) < 64 or max(size_wh) > 4096:
         raise ValueError(f"size {size_wh[0]}x{size_wh[1]}; both sides are 64 to 4096 pixels")
 

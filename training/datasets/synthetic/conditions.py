@@ -3,6 +3,7 @@
 Next: training/datasets/synthetic/clip.py
 """
 
+import datetime
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -218,10 +219,10 @@ def _streaks(size_wh: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     width, height = size_wh
     out = np.zeros((2 * height, 2 * width), np.uint8)
     slant = rng.uniform(-0.15, 0.15)
-    for x, y, share in rng.random((int(0.0016 * out.size), 3)):
+    for x, y, share in rng.random((int(0.0028 * out.size), 3)):
         length = int(height * (0.02 + 0.05 * share))
         at = (int(x * out.shape[1]), int(y * out.shape[0]))
-        cv2.line(out, at, (int(at[0] + slant * length), at[1] + length), int(20 + 60 * share), 1, cv2.LINE_AA)
+        cv2.line(out, at, (int(at[0] + slant * length), at[1] + length), int(8 + 45 * share * share), 1, cv2.LINE_AA)
     return out
 
 
@@ -329,8 +330,6 @@ class Stamp:
 
     def draw(self, picture: np.ndarray, t_s: float) -> None:
         """Write on (H, W, 3) uint8, in place."""
-        import datetime
-
         moment = datetime.datetime(2010, 1, 1) + datetime.timedelta(seconds=self.start + int(t_s))
         form = ("%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m-%d-%Y %a %H:%M:%S", "%d.%m.%y %H:%M:%S")[self.style - 1]
         for text, (x, y) in zip((moment.strftime(form), self.name), self.corners, strict=True):
@@ -339,5 +338,7 @@ class Stamp:
                 (wide, tall), _ = cv2.getTextSize(text, self.font, self.size, 1)
                 cv2.rectangle(picture, (at[0] - 2, at[1] - tall - 3), (at[0] + wide + 2, at[1] + 4), (0, 0, 0), -1)
             elif self.style != 3:
-                cv2.putText(picture, text, at, self.font, self.size, (16, 16, 16), 3, cv2.LINE_AA)
+                for aside in (-1, 1):
+                    beside = (at[0] + aside, at[1] + aside)
+                    cv2.putText(picture, text, beside, self.font, self.size, (16, 16, 16), 1, cv2.LINE_AA)
             cv2.putText(picture, text, at, self.font, self.size, (240, 240, 240), 1, cv2.LINE_AA)

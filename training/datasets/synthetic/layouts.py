@@ -20,6 +20,7 @@ LAYOUTS: dict[str, Callable[[np.random.Generator], Place]] = {
     "road": layouts_street.road,
     "crossing": layouts_street.crossing,
     "shopping street": layouts_street.shopping_street,
+    "side street": layouts_street.side_street,
     "alley": layouts_street.alley,
     "platform": layouts_street.platform,
     "corridor": layouts_indoor.corridor,
@@ -38,7 +39,7 @@ SPLIT_LAYOUTS: dict[str, tuple[str, ...]] = {
         "office", "underpass",
     ),
     "validation": ("lobby", "school yard"),
-    "test": ("platform", "park", "stairs", "living room"),
+    "test": ("platform", "park", "stairs", "living room", "side street"),
 }  # fmt: skip
 
 

@@ -140,11 +140,10 @@ def sofa(b: Builder, at: Point, heading: float = -math.pi / 2, length: float = 2
     b.spot("bench", *placed(at, heading, 0.1, 0))
 
 
-def goods(b: Builder, muted: float = 0.7) -> Material:
+def goods(b: Builder, muted: float = 0.36) -> Material:
     """Packed shelves: cells of many colours."""
-    colours = b.rng.integers(40, 240, (24, 3)) * muted + 150 * (1 - muted)
-    palette = tuple((int(c[0]), int(c[1]), int(c[2])) for c in colours)
-    return Material((150, 150, 150), grain=0.1, cell=(b.uniform(0.1, 0.22), 0.4), joint_m=0.02, joint=0.4,
+    palette = tuple(b.print_colour(muted) for _ in range(24))
+    return Material((150, 150, 150), grain=0.1, cell=(b.uniform(0.06, 0.14), 0.4), joint_m=0.02, joint=0.4,
                     variation=0.14, palette=palette)  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def plaza(rng: np.random.Generator) -> Place:
         b.thing("lamp", float(x), back - 3.0, b.uniform(4, 6))
     if b.chance(0.4):
         furniture.bollards(b, (-9, -6), (9, -6), 2.2)
-    view = View((-9, 9), (-25, -14), (-3, 3), (-1, 5), (6.5, 9), (36, 66))
+    view = View((-9, 9), (-32, -14), (-3, 3), (-1, 5), (6.5, 9), (36, 74))
     return finished(b, "plaza", indoor=False, normal={"loitering"}, view=view, base=paved)
 
 
@@ -119,7 +119,7 @@ def walkway(rng: np.random.Generator) -> Place:
     if b.chance(0.6):
         x = b.uniform(-8, 8)
         furniture.bench(b, (x, width + 0.8 + x * slant))
-    view = View((-8, 8), (-27, -15), (-2, 2), (1, 5), (6.5, 9), (26, 46))
+    view = View((-8, 8), (-34, -15), (-2, 2), (1, 5), (6.5, 9), (28, 60))
     grass = b.stuff("grass", "grass", "dry grass")
     return finished(b, "walkway", indoor=False, normal=set(), view=view, base=grass)
 
@@ -146,6 +146,7 @@ def park(rng: np.random.Generator) -> Place:
         at_x = b.uniform(-12, 12)
         furniture.bench(b, (at_x, float(np.interp(at_x, xs, middle)) + wide / 2 + 0.5))
     furniture.bin_(b, (b.uniform(-8, 8), 3 + wide))
+    furniture.fence(b, (-45, 16), (45, 16), b.uniform(1.2, 2.2), MATERIALS["bars"].tinted(rng))
     view = View((-8, 8), (-20, -12), (-3, 3), (1, 5), (4.5, 9), (38, 64))
     return finished(b, "park", indoor=False, normal={"running", "cycling", "loitering"}, view=view,
                     base=b.stuff("grass", "grass", "dry grass"))  # fmt: skip

@@ -78,6 +78,13 @@ class Builder:
     def uniform(self, low: float, high: float) -> float:
         return float(self.rng.uniform(low, high))
 
+    def print_colour(self, strength: float = 0.5) -> Rgb:
+        """A colour as of packages and posters: many are pale, some strong, few neon."""
+        rgb = self.rng.uniform(30, 235, 3)
+        mixed = rgb.mean() + (rgb - rgb.mean()) * strength * self.uniform(0.3, 1.4)
+        red, green, blue = (int(v) for v in np.clip(mixed, 15, 240))
+        return red, green, blue
+
     def choice(self, *names: str) -> str:
         return names[int(self.rng.integers(len(names)))]
 
@@ -260,24 +267,28 @@ def posters(b: Builder, length: float, count: int, low: float = 1.2) -> list[Det
     for _ in range(count):
         width, height = b.uniform(0.3, 1.2), b.uniform(0.3, 0.9)
         x = b.uniform(0.3, max(length - width - 0.3, 0.4))
-        red, green, blue = (int(v) for v in b.rng.integers(50, 235, 3))
-        out.append(pane(x, low, x + width, low + height, (236, 234, 226)))
-        out.append(pane(x + 0.05, low + 0.05, x + width - 0.05, low + height - 0.05, (red, green, blue)))
-        out.append(pane(x + 0.1, low + 0.12, x + width * 0.7, low + 0.2, (240, 238, 230)))
+        paper, ink = (224, 222, 212), b.print_colour()
+        out.append(pane(x, low, x + width, low + height, paper))
+        cut = b.uniform(0.05, 0.5) * height
+        out.append(pane(x + 0.04, low + cut, x + width - 0.04, low + height - 0.04, ink))
+        out.append(pane(x + 0.12, low + height * 0.7, x + width * 0.6, low + height * 0.8, paper))
+        for line in np.arange(low + 0.06, low + cut - 0.03, 0.07):
+            out.append(
+                pane(x + 0.06, float(line), x + width * b.uniform(0.6, 0.92), float(line) + 0.02, (110, 108, 104))
+            )
     return out
 
 
 def shop_front(b: Builder, x: float, width: float) -> list[Detail]:
     """A shop window with goods behind the glass, a door and a sign with letters."""
-    sign = tuple(int(v) for v in b.rng.integers(30, 220, 3))
-    base = (sign[0], sign[1], sign[2])
+    base = b.print_colour(0.7)
     lit = 0.8 if b.chance(0.6) else 0.0
     out = [pane(x, 0, x + width, 3.0, (96, 92, 88)), pane(x + 0.1, 0.4, x + width - 0.1, 2.5, (66, 74, 80), lit * 0.8)]
     for _ in range(int(width * 3)):
-        goods = tuple(int(v) for v in b.rng.integers(50, 215, 3))
+        goods = b.print_colour()
         left, low = x + b.uniform(0.2, width - 0.6), 0.42 + 0.6 * int(b.rng.integers(0, 3))
         size = (b.uniform(0.12, 0.4), b.uniform(0.15, 0.55))
-        out.append(pane(left, low, left + size[0], low + size[1], (goods[0], goods[1], goods[2]), lit))
+        out.append(pane(left, low, left + size[0], low + size[1], goods, lit))
     shine = b.uniform(0.3, 0.7) * width
     out.append(Detail(((x + shine, 0.4), (x + shine + 0.5, 0.4), (x + shine + 1.1, 2.5), (x + shine + 0.8, 2.5)),
                       (120, 132, 140), lit))  # fmt: skip

@@ -10,10 +10,10 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from training.datasets.synthetic.backdrop_materials import Material
+from training.datasets.synthetic.backdrop_materials import MATERIALS, Material
 from training.datasets.synthetic.backdrop_surfaces import Face
 from training.datasets.synthetic.camera import Camera, View, clipped
-from training.datasets.synthetic.layouts_parts import Builder, Polygon, Slope, Thing
+from training.datasets.synthetic.layouts_parts import Builder, Polygon, Slope, Thing, window_rows
 from training.datasets.synthetic.stage import Lane, Layout, Point
 
 PERSON_M = 1.9
@@ -117,7 +117,9 @@ class Place:
 def finished(
     b: Builder, name: str, *, indoor: bool, normal: set[str], view: View, base: Material, far_m: float = FAR_M
 ) -> Place:
-    """The place that a builder has collected, perhaps mirrored."""
+    """The place that a builder has collected, perhaps mirrored; outdoors the distance is filled."""
+    if not indoor:
+        distance(b)
     place = Place(
         name=name,
         indoor=indoor,
@@ -137,6 +139,29 @@ def finished(
         far_m=far_m,
     )
     return place.mirrored() if b.chance(0.5) else place
+
+
+def distance(b: Builder) -> None:
+    """Trees and houses far away on all sides, so that no ground runs bare to the horizon."""
+    wood = replace(MATERIALS["hedge"].tinted(b.rng), rgb=(66, 78, 54), grain=0.2)
+    for a, c in (((-90.0, 66.0), (90.0, 66.0)), ((-62.0, -10.0), (-90.0, 66.0)), ((62.0, -10.0), (90.0, 66.0))):
+        at = 0.0
+        while at < 1 and b.chance(0.92):
+            to = min(at + b.uniform(0.04, 0.2), 1.0)
+            p, q = ((a[0] + (c[0] - a[0]) * s, a[1] + (c[1] - a[1]) * s) for s in (at, to))
+            b.wall(p, q, b.uniform(4, 10), wood.tinted(b.rng, 0.12))
+            at = to
+        at = 0.0
+        while at < 0.85:
+            wide = b.uniform(0.08, 0.2)
+            length = math.dist(a, c) * wide
+            p, q = ((a[0] + (c[0] - a[0]) * s, a[1] + (c[1] - a[1]) * s) for s in (at, at + wide))
+            # Stands a little behind the trees, whose wall has the same ends.
+            behind = ((p[0] * 1.06, p[1] * 1.06 + 3), (q[0] * 1.06, q[1] * 1.06 + 3))
+            stuff = b.stuff("brick", "plaster", "concrete", "white wall", "panels")
+            height = b.uniform(8, 20)
+            b.wall(*behind, height, stuff, window_rows(b, length, height) if b.chance(0.5) else ())
+            at += wide + b.uniform(0.0, 0.2)
 
 
 def _negative(points: Polygon) -> Polygon:

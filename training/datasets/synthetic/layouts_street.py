@@ -183,6 +183,49 @@ def alley(rng: np.random.Generator) -> Place:
                     base=b.stuff("old asphalt", "asphalt", "cobbles", "concrete"))  # fmt: skip
 
 
+def side_street(rng: np.random.Generator) -> Place:
+    """A residential street seen along its length: front walls, houses, cars at the kerb."""
+    b = Builder(rng)
+    half, walk = b.uniform(3.2, 4.2), b.uniform(1.8, 2.6)
+    b.ground(rectangle(-half, -30, half, 70), b.stuff("asphalt", "old asphalt", "asphalt"))
+    for x in (-half, half):
+        b.kerb((x, -30), (x, 70))
+    if b.chance(0.5):
+        b.stripe((0, -30), (0, 70), 0.12, MATERIALS["paint"], (2.5, b.uniform(2, 4)))
+    paving = b.stuff("slabs", "flags", "concrete", "old asphalt")
+    for side in (-1, 1):
+        x0, x1 = sorted((side * (half + 0.15), side * (half + walk)))
+        b.ground(rectangle(x0, -30, x1, 70), paving)
+        b.walkable.append(rectangle(x0 + 0.15, -20, x1 - 0.15, 55))
+        edge = side * (half + walk + 0.1)
+        y = -20.0
+        while y < 60:
+            length = b.uniform(6, 11)
+            b.wall(
+                (edge, y), (edge, y + length - 1.3), b.uniform(0.6, 1.2), b.stuff("brick", "hedge", "plaster", "bars")
+            )
+            b.doors.append((edge - side * 0.4, y + length - 0.7))
+            b.spot("wall", edge - side * 0.6, y + length / 2)
+            house = side * (half + walk + b.uniform(3.5, 6))
+            details = window_rows(b, length - 0.5, b.uniform(5.5, 8)) + door(b, length - 2.0)
+            stuff = b.stuff("brick", "plaster", "yellow brick", "white wall")
+            b.wall((house, y), (house, y + length - 0.5), b.uniform(6, 9), stuff, details)
+            b.wall((house, y), (house + side * 8, y), b.uniform(6, 8), stuff)
+            if b.chance(0.5):
+                b.thing("bush" if b.chance(0.5) else "tree", (edge + house) / 2, y + b.uniform(1, 5), b.uniform(1.5, 5))
+            y += length
+        for y in np.arange(b.uniform(1, 5), 45, b.uniform(5.6, 8)):
+            if b.chance(0.45):
+                b.spot("parked car", side * (half - 1.05), float(y))
+    for y in np.arange(4, 50, b.uniform(14, 20)):
+        b.thing("lamp", b.choice_of(-1.0, 1.0) * (half + 0.5), float(y), b.uniform(5, 7), 0.15)
+    b.lanes.append(Lane(((half / 2 - 0.2, -60), (half / 2 - 0.2, 90)), half * 0.8, "cars"))
+    b.lanes.append(Lane(((-half / 2 + 0.2, 90), (-half / 2 + 0.2, -60)), half * 0.8, "cars"))
+    view = View((-half - 1, half + 1), (-9, -5), (-1, 1), (5, 9), (4, 7.5), (44, 68))
+    base = b.stuff("grass", "dry grass", "gravel")
+    return finished(b, "side street", indoor=False, normal={"driving", "cycling"}, view=view, far_m=45, base=base)
+
+
 def platform(rng: np.random.Generator) -> Place:
     """A station platform beside a track."""
     b = Builder(rng)
@@ -209,6 +252,8 @@ def platform(rng: np.random.Generator) -> Place:
     wall_stuff = b.stuff("wall tiles", "white wall", "panels", "green wall")
     b.wall((wide / 2, -20), (wide / 2, 70), height, wall_stuff, posters(b, 70, 22) + door(b, 32))
     b.doors.append((wide / 2 - 0.6, 12.5))
+    b.spot("door", wide / 2 - 0.7, 12.5)
+    b.spot("wall", wide / 2 - 0.7, 7)
     b.wall((track - 3.2, -20), (track - 3.2, 70), height + 1, b.stuff("wall tiles", "concrete", "panels"),
            posters(b, 80, 18, 2.0), z=drop)  # fmt: skip
     b.wall((-30, 62), (30, 62), 8, MATERIALS["dark"])

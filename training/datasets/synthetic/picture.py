@@ -58,7 +58,7 @@ class Picture:
             state = life.path(t_s)
             if state is not None:
                 distance = self.camera.distance(state.x, state.y)
-                if distance > MIN_DISTANCE_M:
+                if distance > MIN_DISTANCE_M and self._is_near(life, state):
                     present.append((-distance, number, life, state))
         shown = {}
         placed = [(p, self._sprite(p[2], p[3])) for p in sorted(present, key=lambda p: p[:2])]
@@ -67,6 +67,13 @@ class Picture:
         for (distance, number, _, state), (sprite, foot, _) in placed:
             shown[number] = self._put(frame, ids, number, sprite, foot, state, -distance)
         return frame, ids, shown
+
+    def _is_near(self, life: Life, state: State) -> bool:
+        """Whether an actor can be in the picture, or its shadow."""
+        width, height = self.camera.size_wh
+        x, y = self.camera.pixel(state.x, state.y, state.z + self.place.height(state.x, state.y))
+        reach = self.camera.px_per_m(state.x, state.y, state.z) * max(life.actor.size_m) * (2.5 if self.shadow else 1.0)
+        return -reach < x < width + reach and -reach < y < height + 1.1 * reach
 
     def _sprite(self, life: Life, state: State) -> tuple[Sprite, tuple[float, float], float]:
         """An actor's picture, its foot in the frame, and its scale in pixels a metre."""
