@@ -25,7 +25,8 @@ CHECKED = ("whether", *PROTOCOL[1:], "when", "what", "entry", "exit", "count")
 class Answerer(Protocol):
     """What answers: `Tuned` is one."""
 
-    dialogue: Dialogue
+    @property
+    def dialogue(self) -> Dialogue: ...
 
     def answer(
         self, prompts: Sequence[Sequence[int]], views: Sequence[View], longest: int = 64

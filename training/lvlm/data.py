@@ -6,8 +6,8 @@ Everything is a function of a seed and a number: a training that was stopped goe
 Next: training/lvlm/tuned.py
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 
 from chat.conversation import Conversation, Turn
 from chat.prompt import build_lvlm_messages
-from training.datasets.qa import QA, dialogue
+from training.datasets.qa import QA, ask, dialogue
 from training.datasets.records import clip_record
 from training.datasets.truth import ClipTruth
 from training.lvlm.simulate import Faults, sample
@@ -30,10 +30,12 @@ CUT = 2  # at most this many turns are left out at the beginning of a conversati
 
 
 class Example(NamedTuple):
-    """A clip's truth and the view of what was found in it."""
+    """A clip's truth, as far as it can be known, and the view of what was found in it. traced: something anomalous has
+    a track, or nothing is anomalous; else heat alone tells that something is, and only that can be asked."""
 
     truth: ClipTruth
     view: View
+    traced: bool = True
 
 
 class Sequence_(NamedTuple):  # noqa: N801 - a plain Sequence is another thing
@@ -43,6 +45,15 @@ class Sequence_(NamedTuple):  # noqa: N801 - a plain Sequence is another thing
     said: list[bool]
     view: View
     answers: int
+
+
+def told(truth: ClipTruth, followed: Container[int]) -> tuple[ClipTruth, bool]:
+    """The truth of a clip in which these targets have tracks, without those that have none, and whether any has; where
+    none has, the truth stays whole."""
+    lost = {t.id for t in truth.anomalous if t.id not in followed}
+    if not truth.has_anomaly or len(lost) == len(truth.anomalous):
+        return truth, not truth.has_anomaly
+    return replace(truth, targets=tuple(t for t in truth.targets if t.id not in lost)), True
 
 
 class Source(Protocol):
@@ -62,7 +73,8 @@ class Simulated:
 
     def __getitem__(self, number: int) -> Example:
         drawn = sample(self.seed, number, self.faults, self.split)
-        return Example(drawn.truth, view_of(drawn.evidence, drawn.curves, None, self.rae.view))
+        truth, traced = told(drawn.truth, set(drawn.matched.values()))
+        return Example(truth, view_of(drawn.evidence, drawn.curves, None, self.rae.view), traced)
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,10 @@ def converse(
 ) -> Sequence_:
     """A conversation about a clip, drawn by `rng`; its beginning is sometimes left out, as it is when answering."""
     record = clip_record(example.truth)
+    if not example.traced and (qa := ask(record, "whether", rng, phrasings)) is not None:
+        made = write(dialogue_, rae, example.view, [qa])
+        first = made.said.index(True)  # "Yes"; what follows cannot be known
+        return Sequence_(made.ids[: first + 1], made.said[: first + 1], made.view, 1)
     most = talk.turns if record.has_anomaly else talk.normal_turns
     turns = int(rng.integers(max(1, most - 1), most + 1))
     skipped = int(rng.integers(0, CUT + 1)) if rng.random() < 0.3 else 0

@@ -14,13 +14,13 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 
 from training.lvlm.asking import quick_check
 from training.lvlm.checkpoint import found, load_checkpoint, put_weights, save_checkpoint
@@ -61,7 +61,7 @@ class Options:
     decay: float = 0.01
     rank: int = 16
     alpha: float = 32.0
-    dropout: float = 0.05
+    dropout: float = 0.0
     slices: int = 6
     pictures: int = 2
     base: int = 2
@@ -203,7 +203,7 @@ class Training:
         """Parts of steps from where the training is, without end."""
         o = self.options
         source: Source = Simulated(self.rae, o.seed)
-        if self.packed:
+        if len(self.packed):
             source = Mixed(source, self.packed, o.share, o.seed)
         talk = Talk(o.turns, o.normal_turns, o.longest)
         size = o.batch // o.accumulate
@@ -228,7 +228,8 @@ class Training:
     def _unseen(self) -> list[Example]:
         """Clips for validation, half of them rendered where there are some; about half are anomalous."""
         o = self.options
-        packed = packed_examples(o.rendered, "validation", self.rae)[: o.checked // 2]
+        rendered = packed_examples(o.rendered, "validation", self.rae)
+        packed = [rendered[n] for n in range(min(len(rendered), o.checked // 2))]
         simulated = Simulated(self.rae, o.seed, "validation")
         return packed + [simulated[UNSEEN + n] for n in range(o.checked - len(packed))]
 
@@ -285,13 +286,15 @@ class _Listed:
         return self.examples[number % len(self.examples)]
 
 
-def packed_examples(folders: tuple[str, ...], split: str, rae: RaeConfig) -> list[Example]:
+def packed_examples(folders: tuple[str, ...], split: str, rae: RaeConfig) -> Sequence[Example]:
     """The examples of a split in packs; ValueError when their views are of another configuration."""
     if not folders:
         return []
     from training.lvlm.rendered import load_pack
 
-    return [example for folder in folders for example in load_pack(Path(folder), split, rae.view)]
+    packs: list[Any] = [load_pack(Path(folder), split, rae.view) for folder in folders]
+    joined: Any = ConcatDataset(packs)
+    return joined
 
 
 def _as_it_is(pool: list[Batch]) -> list[Batch]:

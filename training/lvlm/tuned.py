@@ -5,7 +5,7 @@ Logits are only computed where an answer is supervised: the table of words is th
 Next: training/lvlm/loop.py
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tvad.explainer import NO, YES
 from tvad.lvlm.adapter import Adapter, AdapterConfig, from_training, load_for_training
 from tvad.lvlm.dialogue import Dialogue
 from tvad.lvlm.inject import Injector
 from tvad.lvlm.lora import add_lora, trainable
-from tvad.lvlm.rae import RegionAwareEncoder, ViewBatch, collate_views, mean_row_norm
+from tvad.lvlm.rae import Embedded, RegionAwareEncoder, ViewBatch, collate_views, mean_row_norm
 from tvad.lvlm.view import View
 
 IGNORED = -100  # a label that is not supervised
+Change = Callable[[Embedded], Embedded]
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,11 @@ class Tuned(nn.Module):
 
     @torch.no_grad()
     def answer(
-        self, prompts: Sequence[Sequence[int]], views: Sequence[View], longest: int = 64
+        self, prompts: Sequence[Sequence[int]], views: Sequence[View], longest: int = 64, change: Change | None = None
     ) -> tuple[list[str], np.ndarray]:
         """Greedy answers to prompts (as `Dialogue.encode` gives them), and the log odds (B,) of "yes" against "no" as
-        their first word."""
+        their first word. Where no prompt has placeholders, views are not looked at. change: of what is injected."""
         device = next(self.rae.parameters()).device
-        given = self.rae(collate_views(views).to(device))
         width = max(map(len, prompts))
         padding = padding_of(self.dialogue)
         ids = torch.full((len(prompts), width), padding, device=device)
@@ -129,7 +130,12 @@ class Tuned(nn.Module):
         open_rows = set(range(len(prompts)))
         odds = np.zeros(len(prompts))
         step = ids
-        with self.injector.given(given):
+        if any(self.dialogue.placeholder in prompt for prompt in prompts):
+            with torch.autocast(device.type, enabled=False):
+                given = self.rae(collate_views(views).to(device))
+            with self.injector.given(change(given) if change else given):
+                found = self._next(base, step, mask, places, cache)
+        else:
             found = self._next(base, step, mask, places, cache)
         for turn in range(longest):
             logits, cache = found
@@ -158,9 +164,6 @@ class Tuned(nn.Module):
     def _yes_against_no(self, logits: torch.Tensor) -> np.ndarray:
         yes, no = (self.dialogue.first_tokens(words) for words in (YES, NO))
         return (torch.logsumexp(logits[:, yes], 1) - torch.logsumexp(logits[:, no], 1)).cpu().numpy()
-
-
-YES, NO = ("Yes", "yes"), ("No", "no")
 
 
 def padding_of(dialogue: Dialogue) -> int:
