@@ -12,8 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from training.datasets.synthetic import scripts
+from training.datasets.synthetic.assets import Assets, Background
 from training.datasets.synthetic.backdrop import Sun, paint
 from training.datasets.synthetic.backdrop_materials import MATERIALS
+from training.datasets.synthetic.backdrop_real import real_backdrop, real_place
 from training.datasets.synthetic.backdrop_surfaces import Canvas, Face
 from training.datasets.synthetic.camera import Camera, clipped
 from training.datasets.synthetic.clip import MIN_PIXELS, SyntheticClip, make_clip, visible_spans, write_clip
@@ -350,6 +352,23 @@ def test_an_explosion_lights_the_picture_up() -> None:
     clip.play = Play(clip.play.lives, flash_s=(2.0,))
     flash = [frame.mean() for frame, _ in clip.frames()]
     assert flash[20] > plain[20] + 20 and flash[19] == plain[19]
+
+
+def test_a_real_picture_becomes_a_place_at_the_scale_of_its_people() -> None:
+    rgb = np.random.default_rng(0).integers(60, 200, (240, 320, 3), np.uint8)
+    seen = Background(rgb, horizon_px=20.0, gain=0.4, source="street/vtest.avi", licence="Apache-2.0")
+    place, camera, photo = real_place(seen, SMALL_WH, np.random.default_rng(1))
+    layout = place.layout(camera)
+    assert layout.walkable and layout.entrances and not layout.indoor
+    backdrop = real_backdrop(photo, camera)
+    assert np.array_equal(backdrop.rgb, photo) and backdrop.is_ground[-1].all()
+    for row in (100.0, 150.0):
+        ((x, y),) = camera.ground(np.array([[160.0, row]]))
+        tall = row - camera.pixel(x, y, 1.72)[1]
+        assert tall == pytest.approx(0.4 * (row - 20.0 * 180 / 240), rel=0.12)
+    unknown = replace(seen, horizon_px=None, gain=None)
+    assets = Assets((unknown,), (), ())
+    assert made(5, assets=assets).photo is None
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -228,6 +228,9 @@ def put_thing(canvas: Canvas, item: Thing, sun: Sun, rng: np.random.Generator) -
     solid = alpha > 0.5
     canvas.depth[upper:lower, left:right][solid] = distance
     canvas.glow[upper:lower, left:right][solid] = 0
+    if item.kind == "lamp":
+        head = slice(upper, max(upper, min(lower, y0 + max(2, h // 18))))
+        canvas.glow[head, left:right][solid[: head.stop - upper]] = 255
     canvas.is_ground[upper:lower, left:right][solid] = False
     rise = np.linspace(item.height * (upper - y0 - h) / -h, item.height * (lower - y0 - h) / -h, lower - upper)
     canvas.place[upper:lower, left:right][solid] = (item.x, item.y, 0)

@@ -58,7 +58,7 @@ MATERIALS: dict[str, Material] = {
     "flags": Material((146, 143, 138), cell=(0.5, 0.5), joint_m=0.015, variation=0.05, stains=0.4),
     "cobbles": Material((112, 106, 100), grain=0.1, cell=(0.16, 0.12), joint_m=0.02, variation=0.12, running=True),
     "brick paving": Material((146, 98, 78), cell=(0.22, 0.11), joint_m=0.01, variation=0.1, running=True, stains=0.3),
-    "grass": Material((84, 108, 52), grain=0.16, blotches=0.12, hue=0.16),
+    "grass": Material((86, 102, 60), grain=0.16, blotches=0.12, hue=0.16),
     "dry grass": Material((132, 126, 76), grain=0.15, blotches=0.14, hue=0.14),
     "soil": Material((112, 92, 70), grain=0.12, blotches=0.1, hue=0.05),
     "gravel": Material((152, 144, 130), grain=0.2, blotches=0.08, stains=0.3),

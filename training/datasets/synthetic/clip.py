@@ -22,6 +22,7 @@ import numpy as np
 from training.datasets.synthetic import actors, scripts
 from training.datasets.synthetic import backdrop as painting
 from training.datasets.synthetic import conditions as weather
+from training.datasets.synthetic.backdrop_real import as_it_was, is_known, real_backdrop, real_place
 from training.datasets.synthetic.camera import Camera
 from training.datasets.synthetic.layouts import LAYOUTS, SPLIT_LAYOUTS
 from training.datasets.synthetic.layouts_place import Place
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from training.datasets.synthetic.assets import Assets
 
 ANOMALOUS_SHARE = 0.5
+REAL_SHARE = 0.2  # of the training clips, before a real picture where there are assets
 MIN_PIXELS = 12
 MAX_IDS_WIDTH = 320
 TRIES = 12
@@ -60,6 +62,7 @@ class SyntheticClip:
     conditions: weather.Conditions
     seconds: float
     fps: float
+    photo: np.ndarray | None = None  # a real picture of the place, in the size of the frames
 
     @property
     def times_s(self) -> np.ndarray:
@@ -68,6 +71,8 @@ class SyntheticClip:
 
     @cached_property
     def backdrop(self) -> painting.Backdrop:
+        if self.photo is not None:
+            return real_backdrop(self.photo, self.camera)
         return painting.paint(self.place, self.camera, self.conditions.sun, _dice(self.seed, self.split, 3))
 
     def frames(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -171,20 +176,27 @@ def make_clip(
     assets: "Assets | None" = None,
 ) -> SyntheticClip:
     """A clip of a split. anomaly: one of truth.ANOMALIES, None for an ordinary clip, or "random": about half are
-    ordinary. layout: one of the split's, or None for any.
+    ordinary. layout: one of the split's, or None for any. assets: real people and places, mixed into training clips.
 
     Raises ValueError for what is unknown, for a layout of another split, and where an anomaly cannot happen.
     """
     check(seed, layout, anomaly, seconds, fps, size_wh, split)
+    # Tests use nothing real: what is in a picture may also be in the clips that are tested on.
+    assets = assets if split == "train" else None
     cast = actors.Cast(assets)
     dice = _dice(seed, split, 0)
     names = SPLIT_LAYOUTS[split]
     is_ordinary = anomaly is None or (anomaly == "random" and dice.random() >= ANOMALOUS_SHARE)
+    real = [b for b in assets.backgrounds if is_known(b)] if assets and not layout else []
     why = ""
     for _ in range(TRIES):
         name = layout or names[int(dice.integers(len(names)))]
-        place = LAYOUTS[name](dice)
-        camera = Camera.aimed(place.view, size_wh, dice)
+        photo = None
+        if real and dice.random() < REAL_SHARE:
+            place, camera, photo = real_place(real[int(dice.integers(len(real)))], size_wh, dice)
+        else:
+            place = LAYOUTS[name](dice)
+            camera = Camera.aimed(place.view, size_wh, dice)
         seen = place.layout(camera)
         if not seen.walkable:
             continue
@@ -200,7 +212,9 @@ def make_clip(
             continue
         play = cast.recast(play, seconds, dice, camera.seen_heading)
         conditions = weather.sample(dice, place.indoor)
-        clip = SyntheticClip(seed, split, place, camera, seen, play, conditions, seconds, fps)
+        if photo is not None:
+            conditions = as_it_was(conditions, place.indoor, dice)
+        clip = SyntheticClip(seed, split, place, camera, seen, play, conditions, seconds, fps, photo)
         if wanted is None or is_shown(clip):
             return clip
         why = f"{wanted!r} was hidden in {name!r}"

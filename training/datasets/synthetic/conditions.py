@@ -18,6 +18,7 @@ from training.datasets.synthetic.layouts_place import Place
 
 FLASH_S = 0.15  # an explosion's light fades by e in this time
 LAMP_M = 3.2  # at this distance a lamp gives half its light
+BRIGHTNESS = {"day": (85, 150), "dusk": (60, 105), "night": (38, 85), "lamps": (85, 150)}  # means of pictures
 FULL_PX = 360  # heights of pictures that faults are stated for
 
 
@@ -131,6 +132,8 @@ class Light:
         self.power = {"day": 0.0, "dusk": 0.5, "night": 1.3, "lamps": 0.5}[conditions.time]
         self.haze = np.full(3, 55.0 if night else float(rng.uniform(165, 205)))
         self.spot = float(rng.uniform(8, 16))
+        self.exposure = 1.0
+        self.wanted = float(rng.uniform(*BRIGHTNESS[conditions.time]))
         if conditions.time == "lamps":
             self.ambient = np.full(3, float(rng.uniform(0.5, 0.8)))
             self.warmth = np.array([1.0, 0.98, float(rng.uniform(0.85, 1.0))])
@@ -142,8 +145,9 @@ class Light:
         if self.conditions.infrared:
             away = np.linalg.norm(points - self.camera.centre, axis=1)
             axis = (points - self.camera.centre) @ self.camera.axes[2] / np.maximum(away, 1e-6)
-            return (0.12 + 1.25 / (1 + (away / self.spot) ** 2) * np.clip(axis, 0, 1) ** 4)[:, None] * np.ones(3)
-        return self.ambient + self.power * self._lamps(points)[:, None] * self.warmth
+            beam = 0.12 + 1.25 / (1 + (away / self.spot) ** 2) * np.clip(axis, 0, 1) ** 4
+            return self.exposure * beam[:, None] * np.ones(3)
+        return self.exposure * (self.ambient + self.power * self._lamps(points)[:, None] * self.warmth)
 
     def _lamps(self, points: np.ndarray) -> np.ndarray:
         total = np.zeros(len(points))
@@ -161,11 +165,12 @@ class Light:
         r2 = ((np.asarray(x) / width - 0.5) ** 2 + (np.asarray(y) / height - 0.5) ** 2) * 2
         return 1 - self.conditions.vignette * r2
 
-    def matrix(self, point: np.ndarray, pixel: tuple[float, float]) -> np.ndarray:
-        """(3, 4) for cv2.transform: what light and haze do to the colours of something at a point and pixel."""
+    def matrix(self, point: np.ndarray, pixel: tuple[float, float], burns: bool = False) -> np.ndarray:
+        """(3, 4) for cv2.transform: what light and haze do to the colours of something at a point and pixel; what
+        burns gives its own light."""
         away = float(np.linalg.norm(point - self.camera.centre))
         clear, edge = float(self.clear(away)), float(self.vignette(*pixel))
-        gain = self.gains(point[None])[0] * clear * edge
+        gain = (np.full(3, 1.1) if burns else self.gains(point[None])[0]) * clear * edge
         return np.column_stack([np.diag(gain), self.haze * (1 - clear) * edge]).astype(np.float32)
 
     def lit(self, backdrop: Backdrop) -> np.ndarray:
@@ -174,10 +179,13 @@ class Light:
         every = 4
         points = backdrop.place[::every, ::every]
         coarse = self.gains(points.reshape(-1, 3)).reshape(points.shape).astype(np.float32)
+        # Cameras expose for the picture that they see, as far as they can.
+        self.exposure = float(np.clip(self.wanted / max((coarse * backdrop.rgb[::every, ::every]).mean(), 1), 0.7, 4.0))
+        coarse *= np.float32(self.exposure)
         gain = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
         if self.conditions.time in ("day", "dusk"):
-            gain[backdrop.is_sky] = self.ambient
-        elif not self.conditions.infrared:
+            gain[backdrop.is_sky] = np.clip(self.exposure, 0.8, 1.15) * self.ambient
+        else:
             gain[backdrop.is_sky] = self.ambient * 0.6
         picture = (backdrop.rgb * gain).astype(np.float32)
         if self.conditions.rain:

@@ -119,7 +119,7 @@ def walkway(rng: np.random.Generator) -> Place:
     if b.chance(0.6):
         x = b.uniform(-8, 8)
         furniture.bench(b, (x, width + 0.8 + x * slant))
-    view = View((-8, 8), (-34, -15), (-2, 2), (1, 5), (6.5, 9), (28, 60))
+    view = View((-8, 8), (-30, -15), (-2, 2), (1, 4), (6.5, 9), (23, 46))
     grass = b.stuff("grass", "grass", "dry grass")
     return finished(b, "walkway", indoor=False, normal=set(), view=view, base=grass)
 

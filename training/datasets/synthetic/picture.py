@@ -21,6 +21,7 @@ SLACK_M = 0.3  # who sits on a bench is not behind its front edge
 MIN_DISTANCE_M = 0.6
 PX_PER_M = (1.0, 300.0)  # scales that actors draw at
 MAX_SHADOW = 0.45
+BURNING = ("fire", "explosion")
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,11 @@ class Picture:
         placed = [(p, self._sprite(p[2], p[3])) for p in sorted(present, key=lambda p: p[:2])]
         for (_, _, life, state), (sprite, foot, scale) in placed:
             self._shade(frame, life, state, sprite, foot, scale)
-        for (distance, number, _, state), (sprite, foot, _) in placed:
-            shown[number] = self._put(frame, ids, number, sprite, foot, state, -distance)
+        for (distance, number, life, state), (sprite, foot, scale) in placed:
+            burns = life.actor.noun in BURNING
+            if burns and self.light.conditions.time != "day":
+                self._shine(frame, foot, scale * life.actor.size_m[2])
+            shown[number] = self._put(frame, ids, number, sprite, foot, state, -distance, burns)
         return frame, ids, shown
 
     def _is_near(self, life: Life, state: State) -> bool:
@@ -98,6 +102,7 @@ class Picture:
         foot: tuple[float, float],
         state: State,
         distance: float,
+        burns: bool,
     ) -> Shown:
         """Blend a sprite in where nothing nearer stands; its id where it covers more than half of a pixel."""
         h, w = sprite.rgba.shape[:2]
@@ -111,11 +116,26 @@ class Picture:
         free = self.backdrop.depth[top:low, left:right] > distance - SLACK_M
         alpha = cut[..., 3] * (free * np.float32(1 / 255))
         middle = np.array([state.x, state.y, state.z + 0.9])
-        colours = cv2.transform(np.ascontiguousarray(cut[..., :3]), self.light.matrix(middle, (left, top)))
+        colours = cv2.transform(np.ascontiguousarray(cut[..., :3]), self.light.matrix(middle, (left, top), burns))
         roi = frame[top:low, left:right]
         roi[:] = cv2.blendLinear(colours, np.ascontiguousarray(roi), alpha, 1 - alpha)
         ids[top:low, left:right][alpha > 0.5] = number
         return Shown((left, top, right, low), full)
+
+    def _shine(self, frame: np.ndarray, foot: tuple[float, float], tall_px: float) -> None:
+        """The light of a fire on what is around it."""
+        reach = max(4, round(2.2 * tall_px))
+        height, width = frame.shape[:2]
+        left, top = max(round(foot[0]) - reach, 0), max(round(foot[1]) - reach, 0)
+        right, low = min(round(foot[0]) + reach, width), min(round(foot[1]) + reach, height)
+        if right <= left or low <= top:
+            return
+        spot = cv2.resize(_blob(), (2 * reach, 2 * reach))
+        x0, y0 = round(foot[0]) - reach, round(foot[1]) - reach
+        cut = spot[top - y0 : low - y0, left - x0 : right - x0].astype(np.float32) ** 2 / 255**2
+        roi = frame[top:low, left:right]
+        lit = roi * (1 + cut[..., None] * (1.3, 0.7, 0.2)) + cut[..., None] * (26, 12, 2)
+        roi[:] = np.minimum(lit, 255).astype(np.uint8)
 
     def _shade(
         self,
