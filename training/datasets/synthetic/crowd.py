@@ -235,7 +235,7 @@ class Stage:
             if not body.loose and body.action not in STILL and body.kind != "thing":
                 tight = max(body.radius, 0.25) + 0.15 - self.ground.room_at(body.p)
                 if tight > 0:
-                    target += self.ground.away(body.p) * min(2.0 * tight, 0.8)
+                    target += self.ground.away(body.p) * min(2.0 * tight, max(0.8, 0.5 * abs(body.v)))
             most = max(1.25 * abs(body.want), 0.6)
             if abs(target) > most:
                 target *= most / abs(target)

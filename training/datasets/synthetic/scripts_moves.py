@@ -6,12 +6,13 @@ Next: training/datasets/synthetic/scripts_walkers.py
 """
 
 import cmath
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from training.datasets.synthetic.crowd import FIRM_M_S, Body, Program, Stage
-from training.datasets.synthetic.paths import STEP_S, Rail
+from training.datasets.synthetic.paths import STEP_S, Rail, resample, smooth
 
 STUCK_S = 3.0  # who does not get on for so long takes a step aside, then gives up
 GIVE_WAY_S = 2.5  # people step on the road if no car is there within that time
@@ -27,18 +28,20 @@ def go(
     stop: bool = False,
     weave_m: float = 0.0,
     near_m: float = 0.5,
+    via: Sequence[complex] = (),
 ) -> Program:
-    """Move to the goal around obstacles at about `pace` m/s; stop: slow down to be there at rest."""
-    line = stage.ground.route(body.p, goal)
-    if line is None:
-        line = np.array([body.p, goal])
+    """Move to the goal around obstacles at about `pace` m/s, by way of the points `via` in one sweep; stop: slow down
+    to be there at rest."""
+    line = way_by(stage, [body.p, *via, goal])
+    limit = _bends(line, body.acc)
     body.action, body.face = action, None
-    ahead_m, i, best, since = max(0.8, 0.8 * pace), 0, np.inf, 0.0
+    i, best, since = 0, np.inf, 0.0
     wave, phase = stage.between(5, 11), stage.between(0, 6.28)
     while True:
+        ahead_m = max(0.8, 0.3 + 0.5 * abs(body.v))
         while i < len(line) - 1 and abs(line[i] - body.p) < ahead_m:
             i += 1
-        left = abs(goal - body.p)
+        left = abs(goal - body.p) if i >= len(line) - 1 else 0.25 * (len(line) - i)
         if left < near_m and i >= len(line) - 1:
             break
         to = complex(line[i])
@@ -48,7 +51,8 @@ def go(
         way = (to - body.p) / (abs(to - body.p) + 1e-9)
         speed = pace * (1 + 0.08 * np.sin(stage.t * 0.9 + phase))
         if abs(body.v) > 0.5:
-            speed *= max(0.45, (way * body.v.conjugate()).real / abs(body.v))
+            speed *= max(0.35, (way * body.v.conjugate()).real / abs(body.v))
+        speed = min(speed, float(limit[i]))
         if stop:
             speed = min(speed, 0.25 + np.sqrt(2 * 0.6 * body.acc * left) * 0.6)
         if action == "walk" and _must_wait(stage, body, way):
@@ -60,11 +64,34 @@ def go(
         if since > STUCK_S and i >= len(line) - 1 and left < 2.5:
             break
         if since > 2 * STUCK_S:
-            fresh = stage.ground.route(body.p, goal)
-            line, i, best, since = (fresh if fresh is not None else line), 0, np.inf, 0.0
+            line, i, best, since = way_by(stage, [body.p, goal]), 0, np.inf, 0.0
+            limit = _bends(line, body.acc)
         yield
     if stop:
         body.want = 0j
+
+
+def way_by(stage: Stage, points: Sequence[complex]) -> np.ndarray:
+    """(n,) complex: the way from one point to the next, bends rounded; straight where there is no other."""
+    legs = []
+    for a, b in pairwise(points):
+        leg = stage.ground.route(a, b)
+        legs.append(leg if leg is not None else np.array([a, b]))
+    if len(legs) == 1:
+        return legs[0]
+    return smooth(resample(np.concatenate([legs[0], *(leg[1:] for leg in legs[1:])]), 0.25), 8.0)
+
+
+def _bends(line: np.ndarray, acc: float) -> np.ndarray:
+    """(n,) m/s: how fast one can follow a line (n,) with half of an acceleration, seeing its bends in time."""
+    if len(line) < 5:
+        return np.full(len(line), np.inf)
+    step = np.abs(np.gradient(line)) + 1e-9
+    bend = np.abs(np.gradient(np.unwrap(np.angle(np.gradient(line))))) / step
+    limit = np.sqrt(0.5 * acc / np.maximum(bend, 1e-3))
+    for i in range(len(line) - 2, -1, -1):
+        limit[i] = min(limit[i], np.sqrt(limit[i + 1] ** 2 + acc * step[i]))
+    return np.asarray(limit)
 
 
 def _must_wait(stage: Stage, body: Body, way: complex) -> bool:
@@ -72,11 +99,15 @@ def _must_wait(stage: Stage, body: Body, way: complex) -> bool:
     ground = stage.ground
     if ground.on_road(body.p) or not ground.on_road(body.p + way * 1.2):
         return False
-    middle = body.p + way * 3.0
+    return cars_come(stage, body.p + way * 3.0, GIVE_WAY_S)
+
+
+def cars_come(stage: Stage, middle: complex, within_s: float) -> bool:
+    """Whether a car that drives will be at a point of the road within that time."""
     for car in stage.present("vehicle"):
         away = (middle - car.p) * cmath.exp(-1j * car.heading)
         gap = away.real - car.actor.size_m[0] / 2
-        if abs(away.imag) < 4 and -car.actor.size_m[0] - 1 < gap < 1.5 + abs(car.v) * GIVE_WAY_S and abs(car.v) > 0.4:
+        if abs(away.imag) < 4 and -car.actor.size_m[0] - 1 < gap < 1.5 + abs(car.v) * within_s and abs(car.v) > 0.4:
             return True
     return False
 
@@ -184,11 +215,13 @@ def follow_rail(
 ) -> Program:
     """Drive along a rail from s at v m/s, at `pace` if nothing is in the way (intelligent driver model, Treiber et al.
     2000, eq. 3). aside: metres to the left; back: against its direction; goal_m: stop there for good."""
-    lateral = aside()
+    lateral, shift = aside(), 0.0
     number = body.rail = stage.rails.index(rail)
     while 0 <= s <= rail.length and stage.t < until_s:
         p, heading = rail.at(s, lateral)
-        shift = float(np.clip(aside() - lateral, -0.05, 0.05)) * min(1.0, v / 2)
+        # Aside by 1 m/s at most, and eased in and out.
+        to = float(np.clip(0.08 * (aside() - lateral), -STEP_S, STEP_S)) * min(1.0, v / 2)
+        shift += float(np.clip(to - shift, -0.006, 0.006))
         lateral += shift
         lean = np.arctan2(shift, max(v * STEP_S, 0.05)) * 0.7
         body.put(p, heading + lean + (np.pi if back else 0.0))
@@ -225,6 +258,8 @@ def _ahead(stage: Stage, body: Body, v: float) -> tuple[float, float]:
             along = abs(facing) * other.actor.size_m[0] / 2 + abs(np.sin(other.heading - body.heading)) * 0.9
             across = abs(np.sin(other.heading - body.heading)) * other.actor.size_m[0] / 2 + other.actor.size_m[1] / 2
         else:
+            if facing < -0.3 and body.kind == "person":
+                continue
             along, across = other.radius, min(other.radius, 0.3)
             # Where a person will be when the car arrives counts, not where it is.
             away += complex(0, (other.v * turned).imag * min(away.real / max(v, 2.0), 1.5))

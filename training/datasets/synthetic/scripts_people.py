@@ -149,7 +149,7 @@ def _falls(stage: Stage, body: Body, t_s: float, phrase: str) -> Program:
         yield from lie(stage, body)
     yield from lie(stage, body, stage.between(3, 10))
     yield from get_up(body)
-    body.end(stage.t)
+    body.end(stage.t - STEP_S)
     yield from wait(stage, body, stage.between(0.5, 2))
     yield from leave(stage, body, 0.8 * pace)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from training.datasets.synthetic.crowd import Body, Program, Stage
 from training.datasets.synthetic.paths import STEP_S, Rail
-from training.datasets.synthetic.scripts_moves import act, follow_rail, go, leave, straight, wait
+from training.datasets.synthetic.scripts_moves import act, follow_rail, go, leave, straight, wait, way_by
 from training.datasets.synthetic.scripts_people import nearer, onset, place, some
 from training.datasets.synthetic.scripts_traffic import cyclist, enter, passenger, speed_on, vehicle
 from training.datasets.synthetic.scripts_walkers import somebody
@@ -56,14 +56,19 @@ def _riders(stage: Stage, noun: str, action: str, anomaly: str, phrase: str, pac
 
 def _rides(stage: Stage, body: Body, action: str, anomaly: str, phrase: str, pace: float) -> Program:
     """Across with some weaving; some ride around for a while."""
+    turns: list[complex] = []
+    at = body.p
+    for _ in range(int(stage.rng.choice([0, 1, 2, 3], p=[0.45, 0.3, 0.15, 0.1]))):
+        at = max((place(stage, 0.9, 1.5, at) for _ in range(4)), key=lambda q: abs(q - at))
+        turns.append(at)
+    gate = stage.ground.gate(stage.rng, at, 12.0, wheels=True)
+    goal = gate[0] if gate is not None else place(stage, 0.9, 1.5, at)
+    line = way_by(stage, [body.p, *turns, goal])
+    body.heading = cmath.phase(complex(line[min(4, len(line) - 1)]) - body.p)
     body.v = pace * cmath.exp(1j * body.heading)
     body.begin(anomaly, phrase, stage.t)
-    weave = stage.between(0.1, 0.7)
-    for _ in range(int(stage.rng.choice([0, 1, 2, 3], p=[0.45, 0.3, 0.15, 0.1]))):
-        far = max((place(stage, 0.9, 1.5, body.p) for _ in range(4)), key=lambda q: abs(q - body.p))
-        yield from go(stage, body, far, pace, action, weave_m=weave, near_m=2.0)
-    gate = stage.ground.gate(stage.rng, body.p, 12.0)
-    yield from leave(stage, body, pace, action, gate[0] if gate else None)
+    yield from go(stage, body, goal, pace, action, weave_m=stage.between(0.1, 0.7), near_m=1.0, via=turns)
+    yield from leave(stage, body, pace, action, goal)
 
 
 def driving(stage: Stage) -> None:

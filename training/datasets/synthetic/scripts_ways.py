@@ -9,7 +9,7 @@ import numpy as np
 
 from training.datasets.synthetic.crowd import Body, Program, Stage
 from training.datasets.synthetic.paths import Ground
-from training.datasets.synthetic.scripts_moves import act, attend, fall, go, leave, lie, straight, wait
+from training.datasets.synthetic.scripts_moves import act, attend, cars_come, fall, go, leave, lie, straight, wait
 from training.datasets.synthetic.scripts_people import (
     arrive,
     far_from,
@@ -22,6 +22,8 @@ from training.datasets.synthetic.scripts_people import (
     wander,
 )
 from training.datasets.synthetic.scripts_walkers import pace_of, somebody
+
+RASH_S = 1.3  # jaywalkers go if no car is there within that time
 
 
 def climbing(stage: Stage) -> None:
@@ -112,6 +114,18 @@ def jaywalking(stage: Stage) -> None:
         body.program = _jaywalks(stage, body, a + aside, b + aside, t_s + 0.3 * k, pace, phrase)
 
 
+def _between_cars(stage: Stage, body: Body) -> None:
+    """Turn a crossing step that would lead into a car along it, to its nearer end; a car that drives is let pass."""
+    for car in stage.present("vehicle"):
+        turned = cmath.exp(-1j * car.heading)
+        at, step = (body.p - car.p) * turned, body.want * turned
+        half, side = car.actor.size_m[0] / 2 + 0.35, car.actor.size_m[1] / 2 + 0.35
+        soon = at + 0.6 * step
+        if abs(soon.real) < half and abs(soon.imag) < side and abs(soon.imag) < abs(at.imag):
+            end = 1.0 if at.real > 0 else -1.0
+            body.want = end * abs(body.want) / turned if abs(car.v) < 0.5 else 0j
+
+
 def somebody_comes(stage: Stage, to: complex) -> complex:
     """The outside of an entrance from which one can walk to a point; the point itself if there is none."""
     gate = stage.ground.gate(stage.rng, to)
@@ -120,15 +134,21 @@ def somebody_comes(stage: Stage, to: complex) -> complex:
 
 def _jaywalks(stage: Stage, body: Body, a: complex, b: complex, t_s: float, pace: float, phrase: str) -> Program:
     yield from arrive(stage, body, a, t_s, cmath.phase(b - a))
-    body.acc, body.face = 3.0, None
+    patience = stage.t + 5.0
+    while stage.t < patience and cars_come(stage, a + 3.0 * (b - a) / abs(b - a), RASH_S):
+        yield
+    # Who crosses among cars leaves it to them to brake.
+    body.acc, body.face, body.loose = 3.0, None, True
     crossing = straight(stage, body, b, pace, "run" if pace > 2.2 else "walk")
     for _ in crossing:
         if stage.ground.on_road(body.p) and (not body.spans or body.spans[-1][1] < np.inf):
             body.begin("jaywalking", phrase, stage.t)
         elif not stage.ground.on_road(body.p):
             body.end(stage.t)
+        _between_cars(stage, body)
         yield
     body.end(stage.t)
+    body.loose = False
     yield from leave(stage, body, min(pace, 1.6))
 
 
