@@ -55,8 +55,9 @@ def foot_of(ground: Ground, spot: complex) -> tuple[complex, complex]:
 
 
 def climbable(stage: Stage) -> list[tuple[str, complex]]:
-    """(kind, point) of fences and walls that can be walked to and are seen."""
-    found = [(k, complex(*p)) for k in ("fence", "wall") for p in stage.layout.spots.get(k, ())]
+    """(kind, point) of fences and, outdoors, walls that can be walked to and are seen."""
+    kinds = ("fence",) if stage.layout.indoor else ("fence", "wall")
+    found = [(k, complex(*p)) for k in kinds for p in stage.layout.spots.get(k, ())]
     return [(k, p) for k, p in found if abs(stage.ground.snap(p) - p) < 3 and stage.ground.margin(p) > 1]
 
 
