@@ -1,4 +1,4 @@
-"""The commands that train: `tvad train heatmap`. Each needs `pip install tvad[train]` and cached data."""
+"""The commands that train: `tvad train heatmap`, `tvad train lvlm`. Each needs `pip install tvad[train]` and cached data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -64,3 +64,15 @@ def heatmap(
         checked(Run(out, config, model).read)
         fit(folder, held, out, config, model, say)
         cli_show.print_paths({"decoder": out})
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    add_help_option=False,
+)
+def lvlm(context: typer.Context) -> None:
+    """Train the region encoder and the language model's adapter; --help lists the settings."""
+    with named_failures():
+        from training.lvlm.loop import main, parse
+
+        main(parse(context.args, "tvad train lvlm"))

@@ -323,9 +323,11 @@ def main(options: Options) -> int:
     return 0
 
 
-def parse(arguments: list[str] | None = None) -> Options:
-    """Flags named like the fields of Options."""
-    parser = argparse.ArgumentParser(description=Options.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse(arguments: list[str] | None = None, name: str | None = None) -> Options:
+    """Flags named like the fields of Options. name: of the command, in messages."""
+    parser = argparse.ArgumentParser(
+        name, description=Options.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for f in fields(Options):
         flag = f"--{f.name.replace('_', '-')}"
         if isinstance(f.default, bool):
