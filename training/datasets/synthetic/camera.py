@@ -81,6 +81,11 @@ class Camera:
         inner = np.array([[self.focal, 0, width / 2], [0, self.focal, height / 2], [0, 0, 1.0]])
         return inner @ np.hstack([self.axes, -(self.axes @ self.centre)[:, None]])
 
+    @cached_property
+    def _rows(self) -> list[list[float]]:
+        """`matrix` as plain numbers, for one point at a time."""
+        return self.matrix.tolist()
+
     def plane(self, origin: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """(3, 3) homography of (u, v) metres on a plane at `origin` along unit vectors u, v to pixels."""
         basis = np.zeros((4, 3))
@@ -97,8 +102,10 @@ class Camera:
 
     def pixel(self, x: float, y: float, z: float = 0.0) -> Point:
         """Where one point of the world appears; for a point before the camera."""
-        (uv,), _ = self.project(np.array([[x, y, z]]))
-        return float(uv[0]), float(uv[1])
+        a, b, c = self._rows
+        depth = c[0] * x + c[1] * y + c[2] * z + c[3]
+        depth = depth if abs(depth) > 1e-9 else 1e-9
+        return (a[0] * x + a[1] * y + a[2] * z + a[3]) / depth, (b[0] * x + b[1] * y + b[2] * z + b[3]) / depth
 
     def ground(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels (n, 2) -> points on the ground (n, 2) m; not a number at and above the horizon."""
@@ -111,8 +118,8 @@ class Camera:
 
     def px_per_m(self, x: float, y: float, z: float = 0.0) -> float:
         """Pixels a metre across the view at a point before the camera, at least 1e-6."""
-        depth = float(self.axes[2] @ (np.array([x, y, z]) - self.centre))
-        return self.focal / max(depth, NEAR_M)
+        a, b, c, d = self._rows[2]
+        return self.focal / max(a * x + b * y + c * z + d, NEAR_M)
 
     def distance(self, x: float, y: float) -> float:
         """Metres on the ground along the view: what is less, hides what is more. Below 0 behind the camera."""

@@ -150,6 +150,8 @@ class Light:
         return self.exposure * (self.ambient + self.power * self._lamps(points)[:, None] * self.warmth)
 
     def _lamps(self, points: np.ndarray) -> np.ndarray:
+        if len(points) == 1:
+            return np.array([np.sum(1 / (1 + np.sum((self.lamps - points) ** 2, 1) / LAMP_M**2))])
         total = np.zeros(len(points))
         for lamp in self.lamps:
             total += 1 / (1 + np.sum((points - lamp) ** 2, 1) / LAMP_M**2)

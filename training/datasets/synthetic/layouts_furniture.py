@@ -123,8 +123,7 @@ def desk(b: Builder, at: Point) -> None:
     b.prism((x, at[1]), (0.52, 0.05), (0.84, 1.18), MATERIALS["dark"], sides={0: (glow,)})
     for _ in range(3):
         spot = (at[0] + b.uniform(-0.6, 0.6), at[1] + b.uniform(-0.3, 0.0))
-        red, green, blue = (int(v) for v in b.rng.integers(60, 240, 3))
-        b.prism(spot, (0.28, 0.2), (0.74, 0.74 + b.uniform(0.01, 0.1)), Material((red, green, blue)))
+        b.prism(spot, (0.28, 0.2), (0.74, 0.74 + b.uniform(0.01, 0.1)), Material(b.print_colour(0.3)))
     chair(b, (at[0], at[1] - 0.85), math.pi / 2 + b.uniform(-0.5, 0.5))
 
 

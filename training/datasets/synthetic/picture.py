@@ -165,7 +165,7 @@ class Picture:
 
     def _gloss(self, at: tuple[float, float]) -> float:
         height, width = self.backdrop.gloss.shape
-        x, y = int(np.clip(at[0], 0, width - 1)), int(np.clip(at[1], 0, height - 1))
+        x, y = min(max(int(at[0]), 0), width - 1), min(max(int(at[1]), 0), height - 1)
         return float(self.backdrop.gloss[y, x]) if self.backdrop.is_ground[y, x] else 0.0
 
     def _sun(self, frame: np.ndarray, state: State, sprite: Sprite, foot: tuple[float, float], scale: float) -> None:
