@@ -1,4 +1,4 @@
-"""The commands that train: `tvad train heatmap`, `tvad train lvlm`. Each needs `pip install tvad[train]` and cached data."""
+"""The commands that train: `tvad train heatmap` and `tvad train lvlm`. They need `pip install tvad[train]` and data."""
 
 from pathlib import Path
 from typing import Annotated
