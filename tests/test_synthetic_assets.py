@@ -11,8 +11,8 @@ import pytest
 from training.datasets.synthetic import assets as building
 from training.datasets.synthetic.actors import Cast
 from training.datasets.synthetic.actors.cutouts import Cutout, CutoutActor, away_from, recast
-from training.datasets.synthetic.actors.cutting import Detector, Followed, add, cut, frames_of
-from training.datasets.synthetic.assets import Assets, build_assets, commonest, is_clean, is_steady
+from training.datasets.synthetic.actors.cutting import Detector, Followed, Found, add, cut, frames_of
+from training.datasets.synthetic.assets import Assets, build_assets, commonest, has_people, is_clean, is_steady
 from training.datasets.synthetic.stage import Life, Play, Pose, State
 
 
@@ -112,6 +112,12 @@ def test_a_cast_recasts_a_share_and_nothing_without_assets() -> None:
     assert 25 <= real <= 55
 
 
+def test_backgrounds_with_people_are_told() -> None:
+    assert has_people([Found("person", 0.3, (0, 0, 20, 60))], 400)
+    assert has_people([Found("person", 0.7, (0, 0, 5, 10))], 400)
+    assert not has_people([Found("person", 0.3, (0, 0, 5, 10)), Found("car", 0.9, (0, 0, 99, 99))], 400)
+
+
 def test_headings_differ_around_the_circle() -> None:
     assert away_from(0.1, 2 * math.pi - 0.1) == pytest.approx(0.2)
     assert away_from(-math.pi, math.pi) == pytest.approx(0.0, abs=1e-9)
@@ -153,7 +159,7 @@ def test_a_walk_across_a_made_clip_becomes_a_cutout(tmp_path: Path, monkeypatch:
         def __init__(self, onnx: Path) -> None:
             pass
 
-        def __call__(self, frame: np.ndarray) -> list[object]:
+        def __call__(self, frame: np.ndarray, least: float = 0.4) -> list[object]:
             return []
 
     monkeypatch.setattr(building, "follow", told)

@@ -14,7 +14,15 @@ import cv2
 import numpy as np
 
 SIZE = 416  # of the detector's input, px
-LABELS = {0: "person", 2: "car", 5: "bus", 7: "truck"}  # of COCO's classes, in the detector's order
+LABELS = {
+    0: "person",
+    1: "bicycle",
+    2: "car",
+    3: "motorcycle",
+    5: "bus",
+    7: "truck",
+}  # of COCO's classes, in the detector's order
+CUT = ("person", "car", "bus", "truck")  # what is followed, unless it is near something else: riders, the hidden
 LEAST_SCORE = 0.4
 PAD = 0.18  # of a box's size, around it, for the outline to end in
 STEADY = 12.0  # grey levels by which a pixel may differ from the median and still be background
@@ -57,8 +65,8 @@ class Detector:
             strides.append(np.full(n * n, stride))
         self._grid, self._stride = np.concatenate(grids), np.concatenate(strides)[:, None]
 
-    def __call__(self, bgr: np.ndarray) -> list[Found]:
-        """Detections in a frame (h, w, 3) uint8 BGR, the surest first."""
+    def __call__(self, bgr: np.ndarray, least: float = LEAST_SCORE) -> list[Found]:
+        """Detections in a frame (h, w, 3) uint8 BGR with at least that score, the surest first."""
         ratio = min(SIZE / bgr.shape[0], SIZE / bgr.shape[1])
         small = cv2.resize(bgr, None, fx=ratio, fy=ratio)
         page = np.full((SIZE, SIZE, 3), 114, np.uint8)
@@ -71,9 +79,9 @@ class Detector:
         found: list[Found] = []
         for number, label in LABELS.items():
             score = scores[:, number]
-            keep = np.flatnonzero(score > LEAST_SCORE)
+            keep = np.flatnonzero(score > least)
             boxes = np.concatenate([centre[keep] - half[keep], 2 * half[keep]], axis=1)
-            chosen = cv2.dnn.NMSBoxes(boxes.tolist(), score[keep].tolist(), LEAST_SCORE, 0.5)
+            chosen = cv2.dnn.NMSBoxes(boxes.tolist(), score[keep].tolist(), least, 0.5)
             for i in np.array(chosen).ravel().tolist():
                 x, y, w, h = boxes[i].tolist()
                 found.append(Found(label, float(score[keep[i]]), (x, y, x + w, y + h)))
@@ -107,7 +115,7 @@ def follow(path: Path, background: np.ndarray, detector: Detector, every: int, m
     alive: list[Followed] = []
     for frame in frames_of(path, every, most):
         found = detector(frame)
-        free = [f for f in found if _alone(f, found, frame.shape)]
+        free = [f for f in found if f.label in CUT and _alone(f, found, frame.shape)]
         for thing in list(alive):
             best = max(free, key=lambda f: overlap(f.box, thing.boxes[-1]), default=None)
             if best is not None and best.label == thing.label and overlap(best.box, thing.boxes[-1]) > 0.35:
