@@ -38,7 +38,8 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "traffic accident": ("traffic accident", "car crash", "collision"),
 }
 ANYTHING = "anomaly"  # the generic word beside the kinds
-ORDINARY = ("person walking", "people standing", "bag", "umbrella", "empty ground", "background", "building", "tree")
+GROUND = ("empty ground", "background")  # where nothing is; always normal
+ORDINARY = ("person walking", "people standing", "bag", "umbrella", *GROUND, "building", "tree")
 
 ABSENT = (
     "no {}", "a scene free of {}", "a place without {}", "there is no {}", "no sign of {}", "nothing like {}",
@@ -92,7 +93,9 @@ class Text:
         Warns where the two sides are nearly the same vector. ValueError for blanks, and where nothing is normal.
         """
         anomaly = tuple(anomaly) or (*(phrases[0] for phrases in EVENTS.values()), ANYTHING)
-        normal = tuple(normal) or (() if templates.absent else ORDINARY)
+        if not templates.absent:  # then nothing else says what an empty place looks like
+            normal = tuple(dict.fromkeys((*normal, *GROUND))) if normal else ORDINARY
+        normal = tuple(normal)
         if any(not w.strip() for w in (*anomaly, *normal)):
             raise ValueError("an empty word among the anomaly or normal words; give words separated by commas")
         groups = [sentences(w, templates.present, templates.scenes) for w in anomaly]

@@ -10,6 +10,7 @@ from heatmap.prompts import (
     ABSENT,
     ENSEMBLE,
     EVENTS,
+    GROUND,
     ORDINARY,
     PLAIN,
     PRESENT,
@@ -60,13 +61,13 @@ def test_one_vector_a_word_and_defaults() -> None:
     assert own.abnormal == pytest.approx(
         by_letters(["wheelchair"]) / np.linalg.norm(by_letters(["wheelchair"])), abs=1e-6
     )
-    assert own.normal.shape == (2, 26)
+    assert own.normal.shape == (2 + len(GROUND), 26)  # an empty place is normal, whatever else one calls so
     assert Text.of(by_letters, ("wheelchair",), ("dog",)).normal.shape == (2, 26)  # "dog", and "no wheelchair"
 
 
 def test_sides_that_are_alike_are_reported() -> None:
     with pytest.warns(RuntimeWarning, match="nearly the same"):
-        Text.of(by_letters, ("dog",), ("god",), PLAIN)
+        Text.of(by_letters, GROUND, GROUND[::-1], PLAIN)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Text.of(by_letters, ("dog",), ("umbrella",), PLAIN)
@@ -80,7 +81,7 @@ def test_blank_words_are_refused() -> None:
 def test_texts_of_a_batch_are_padded() -> None:
     texts = [Text.of(by_letters, ("fire",), ("dog", "cat"), PLAIN), Text.of(by_letters, ("a", "b", "c"), ("d",), PLAIN)]
     vectors, words = stacked(texts)
-    assert vectors.shape == (2, 2, 3, 26) and words.shape == (2, 2, 3)
-    assert words.sum(-1).tolist() == [[2, 1], [1, 3]]
+    assert vectors.shape == (2, 2, 4, 26) and words.shape == (2, 2, 4)
+    assert words.sum(-1).tolist() == [[4, 1], [3, 3]]
     assert (vectors[~words] == 0).all()
-    assert vectors[1, 1] == pytest.approx(texts[1].abnormal)
+    assert vectors[1, 1, :3] == pytest.approx(texts[1].abnormal)

@@ -229,16 +229,28 @@ def test_a_run_learns_and_keeps_the_best(folder: Path, tmp_path: Path) -> None:
     assert about["data"] == {"normal": 2, "anomalous": 2}
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("look_lr", [0.0, 0.5])
+def test_what_looks_say_is_kept_unless_asked(folder: Path, tmp_path: Path, look_lr: float) -> None:
+    begin = new_decoder(SMALL).state_dict()
+    config = replace(QUICK, steps=3, every=3, look_lr=look_lr)
+    end = fit(Folder(folder, "train"), None, tmp_path / "out", config, SMALL, lambda line: None).state_dict()
+    changed = {name for name in begin if not torch.equal(begin[name], end[name])}
+    assert {"projections.0.first.weight", "projections.2.last.weight", "omega"} <= changed
+    assert any(name.startswith("projections.3.") for name in changed) == bool(look_lr)
+
+
+@pytest.mark.parametrize("look_lr", [0.0, 0.5])
+def test_a_killed_run_goes_on_to_the_same_weights(folder: Path, tmp_path: Path, look_lr: float) -> None:
+    config = replace(QUICK, look_lr=look_lr)
     data, held = Folder(folder, "train"), Folder(folder, "validation")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    fit(data, held, whole, QUICK, SMALL, lambda line: None)
-    fit(data, held, broken, QUICK, SMALL, lambda line: None, stop_at=3)  # one update after its last save
+    fit(data, held, whole, config, SMALL, lambda line: None)
+    fit(data, held, broken, config, SMALL, lambda line: None, stop_at=3)  # one update after its last save
     (broken / ".state.safetensors.abc.tmp").write_bytes(b"half a file")
     with (broken / "metrics.jsonl").open("a") as file:
         file.write('{"step": 3, "loss')
     said: list[str] = []
-    fit(data, held, broken, QUICK, SMALL, said.append)
+    fit(data, held, broken, config, SMALL, said.append)
     assert "goes on at step 2" in said[0]
     assert state_of(broken) == state_of(whole)
     assert any(k.startswith("optimizer.") and any(np.ravel(v)) for k, v in state_of(whole).items())
@@ -264,10 +276,10 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[-1] == pytest.approx(0.05, abs=0.01)
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"lr": 0.0}, {"loss": "mse"}, {"precision": "fp8"}])
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"lr": 0.0}, {"loss": "mse"}, {"look_lr": 2.0}, {"precision": "fp8"}])
 def test_wrong_settings_are_named(wrong: dict) -> None:
     (name,) = wrong
-    with pytest.raises(ValueError, match=f"--{name}"):
+    with pytest.raises(ValueError, match="--" + name.replace("_", "-")):
         TrainConfig(**wrong)
 
 

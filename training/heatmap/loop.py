@@ -38,12 +38,16 @@ Say = Callable[[str], None]
 class TrainConfig:
     """steps: updates. clips: per update, one after another; runs: of each, every one with its own question. lr:
     highest, after a warm-up over a share of the steps, then falling to a twentieth as a cosine. loss: one of
-    decoder_loss.MODES. every: updates between two selections. precision: "no" or "bf16"."""
+    decoder_loss.MODES. every: updates between two selections. precision: "no" or "bf16". look_lr: learning rate of
+    taps that lie in the text space, as a share; 0 leaves them as they are: what the classifier says of a look was
+    learned from photographs, and drawn things would only unteach it.
+    """
 
     steps: int = 2000
     clips: int = 8
     runs: int = 2
     lr: float = 1e-3
+    look_lr: float = 0.0
     warm_up: float = 0.03
     weight_decay: float = 0.01
     clip_norm: float = 1.0
@@ -61,6 +65,8 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1 (--{name.replace('_', '-')})")
         if not self.lr > 0:
             raise ValueError(f"lr is {self.lr}; it must be above 0 (--lr)")
+        if not 0 <= self.look_lr <= 1:
+            raise ValueError(f"look_lr is {self.look_lr}; it must be in [0, 1] (--look-lr)")
         if self.loss not in MODES:
             raise ValueError(f"loss is {self.loss!r}; choose one of {list(MODES)} (--loss)")
         if self.precision not in ("no", "bf16"):
@@ -96,7 +102,7 @@ def fit(
     accelerator = Accelerator(mixed_precision=config.precision)
     run = Run(out, config, model or mini_config())
     decoder = new_decoder(run.model, config.seed)
-    optimizer = torch.optim.AdamW(decoder.parameters(), config.lr, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(groups_of(decoder, config), config.lr, weight_decay=config.weight_decay)
     step, best = run.resume(decoder, optimizer)
     main = accelerator.is_main_process
     if main:
@@ -107,7 +113,7 @@ def fit(
     sums: dict[str, float] = {}
     while step < config.steps and step != stop_at:
         for group in optimizer.param_groups:
-            group["lr"] = config.lr_at(step)
+            group["lr"] = config.lr_at(step) * group["share"]
         optimizer.zero_grad(set_to_none=True)
         for part in range(config.clips):
             number = part * accelerator.num_processes + accelerator.process_index
@@ -135,6 +141,18 @@ def fit(
             run.save(decoder, optimizer, step, best)
     accelerator.wait_for_everyone()
     return HeatmapDecoder.load(out) if (out / "model.safetensors").is_file() else decoder
+
+
+def groups_of(decoder: HeatmapDecoder, config: TrainConfig) -> list[dict[str, Any]]:
+    """What the optimizer changes, and with which share of the learning rate; the rest takes no gradient."""
+    looks = [p for m in decoder.projections if m.tap.text_space for p in m.parameters()]  # type: ignore[union-attr]
+    known = {id(p) for p in looks}
+    groups = [{"params": [p for p in decoder.parameters() if id(p) not in known], "share": 1.0}]
+    if config.look_lr:
+        return [*groups, {"params": looks, "share": config.look_lr}]
+    for p in looks:
+        p.requires_grad_(False)
+    return groups
 
 
 def learn(decoder: Any, batch: Batch, config: TrainConfig, backward: Callable[[torch.Tensor], Any]) -> dict[str, float]:

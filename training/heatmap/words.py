@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from heatmap.prompts import ANYTHING, EVENTS, ORDINARY, Text
+from heatmap.prompts import ANYTHING, EVENTS, GROUND, ORDINARY, Text
 from training.datasets.truth import Target
 from training.heatmap.features import CachedClip
 from tvad.classifier import class_names
@@ -114,7 +114,8 @@ def _verb_phrases(target: Target) -> tuple[str, ...]:
 def _general(rng: np.random.Generator, clip: CachedClip, excused: tuple[str, ...]) -> Question:
     """Every kind in some wording, a few left unsaid; what is excused stands on the normal side."""
     said = tuple(str(rng.choice(phrases)) for k, phrases in EVENTS.items() if k not in excused)
-    usual = tuple(w for w in ORDINARY if rng.random() < 0.8) or ORDINARY[:1]
+    share = rng.uniform(0.2, 1.0)  # some name little of what is ordinary
+    usual = tuple(w for w in ORDINARY if w in GROUND or rng.random() < share)
     forgiven = tuple(str(rng.choice(EVENTS[k])) for k in excused)
     kinds = None if not excused else [k for k in _kinds(clip) if k not in excused]
     return Question((*said, ANYTHING), (*usual, *forgiven), clip.anomalous(kinds))
@@ -144,7 +145,7 @@ def _row(clip: CachedClip, target: Target) -> int:
 def _unlike(words: list[str]) -> tuple[str, ...]:
     """Ordinary words that mean none of these."""
     close = (embed(ORDINARY) @ embed(words).T).max(1) > SAME
-    return tuple(w for w, near in zip(ORDINARY, close.tolist(), strict=True) if not near)
+    return tuple(w for w, near in zip(ORDINARY, close.tolist(), strict=True) if w in GROUND or not near)
 
 
 def _absent(rng: np.random.Generator, clip: CachedClip) -> str:
