@@ -11,7 +11,8 @@ from tvad.sight import COLOURS, GRID, Sight, coarse
 def some_sight() -> Sight:
     rng = np.random.default_rng(0)
     colours = rng.random((2, 2, COLOURS)).astype(np.float16)
-    return Sight(np.arange(3.0), rng.random((3, *GRID, 5)).astype(np.float16), np.ones((2, 1000), np.float16), colours)
+    pictures = rng.random((3, *GRID, 5)).astype(np.float16)
+    return Sight(np.arange(3.0), pictures, np.ones((2, 1000), np.float16), colours, "told: {}")
 
 
 def test_survives_saving_with_the_curves(tmp_path):
@@ -38,7 +39,11 @@ def test_a_sight_that_does_not_fit_is_refused(tmp_path):
     bare.save(tmp_path / "s.npz")
     with np.load(tmp_path / "s.npz") as z:
         arrays = dict(z)
-    np.savez(tmp_path / "s.npz", **arrays, **{f"sight_{k}": v[:1] for k, v in good.items()})
+    np.savez(
+        tmp_path / "s.npz",
+        **arrays,
+        **{f"sight_{k}": v[:1] if k == "looks" else np.array(v) for k, v in good.items()},
+    )
     with pytest.raises(EvidenceError, match="sight"):
         Curves.load(tmp_path / "s.npz")
 

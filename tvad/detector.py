@@ -6,7 +6,7 @@ Next: tvad/parts.py, then tvad/findings.py
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -36,6 +36,7 @@ from tvad.video import VideoReader, sha256_of
 from tvad.watcher import Watcher, encoded_and_watched
 from tvad.words import Habit, WordGuide
 
+SUSPECTS = 1  # moments that are shown though they raise no alarm
 SURE = {"scene": 0.99, "uncalibrated": 0.85}  # highest confidence
 
 __all__ = ["Detector", "Progress"]
@@ -141,7 +142,14 @@ class Detector:
         score_at = threshold(self.settings.false_alarms_per_hour)
         rarity_at = float(to_rarity(np.array(score_at)))
         spans = find_events(rarity, times, rarity_at)
-        events, tracks, sight = self._describe(reader, scan, times, heat, spans, parts, rarity)
+        found = (reader, scan, times, heat)
+        events, tracks, followed = self._describe(*found, spans, parts, rarity, score_at)
+        odd: tuple[Event, ...] = ()
+        odd_tracks: tuple[Track, ...] = ()
+        if not events:
+            nearest = find_events(rarity, times, float(rarity.max()))[:SUSPECTS]
+            highest = float(to_score(rarity.max()))
+            odd, odd_tracks, followed = self._describe(*found, nearest, parts, rarity, highest)
         source_times = reader.source_times_s
 
         def per_frame(x: np.ndarray) -> np.ndarray:
@@ -153,7 +161,6 @@ class Detector:
             times,
             heat,
             parts={name: per_frame(x) for name, x in parts.items()},
-            sight=sight,
         )
         calibration = "scene" if self.scene else "uncalibrated"
         peak = float(rarity.max())
@@ -173,7 +180,8 @@ class Detector:
             peak_score=round(float(to_score(np.array(peak))), 4),
             warnings=self._warnings(reader),
         )
-        return Analysis(evidence, curves)
+        shown = replace(evidence, events=odd, tracks=odd_tracks, has_anomaly=True) if odd else None
+        return Analysis(evidence, replace(curves, sight=_sight(scan, followed, shown)))
 
     def _fused(self, parts: dict[str, np.ndarray], count: int) -> np.ndarray:
         """Rarity (count,) of the parts there are."""
@@ -191,9 +199,10 @@ class Detector:
         spans: list[Span],
         parts: dict[str, np.ndarray],
         rarity: np.ndarray,
-    ) -> tuple[tuple[Event, ...], tuple[Track, ...], Sight]:
+        score_at: float,
+    ) -> tuple[tuple[Event, ...], tuple[Track, ...], list[RegionTrack]]:
+        """Events and their tracks, and what those were made of, in their order."""
         size_wh = (reader.info.width, reader.info.height)
-        score_at = threshold(self.settings.false_alarms_per_hour)
         shared = share_out(follow(heat, times, spans, score_at, size_wh), times, spans)
         numbers: dict[int, int] = {}
         followed: list[RegionTrack] = []
@@ -230,9 +239,7 @@ class Detector:
                     raised_by=raised,
                 )
             )
-        pictures = np.array(scan.pictures).reshape(-1, *GRID, C_APPEARANCE)
-        sight = Sight(np.array(scan.picture_times_s), pictures, *seen_of(followed, scan.things))
-        return tuple(events), tuple(tracks.values()), sight
+        return tuple(events), tuple(tracks.values()), followed
 
     def _meta(self, reader: VideoReader, source_times: np.ndarray) -> VideoMeta:
         info = reader.info
@@ -254,3 +261,10 @@ class Detector:
                 f"here {aspect:.2f}): is it the same camera?"
             )
         return tuple(lines)
+
+
+def _sight(scan: Scan, followed: list[RegionTrack], suspects: Evidence | None) -> Sight:
+    """What is kept for a language model."""
+    pictures = np.array(scan.pictures).reshape(-1, *GRID, C_APPEARANCE)
+    told = suspects.to_json() if suspects else ""
+    return Sight(np.array(scan.picture_times_s), pictures, *seen_of(followed, scan.things), told)

@@ -224,7 +224,7 @@ class Curves:
             arrays["class_probs"] = self.class_probs.astype(np.float32)
         arrays |= {f"part_{name}": curve.astype(np.float32) for name, curve in self.parts.items()}
         if self.sight is not None:
-            arrays |= {f"sight_{name}": value for name, value in vars(self.sight).items()}
+            arrays |= {f"sight_{name}": np.array(value) for name, value in vars(self.sight).items()}
         write_atomic(path, lambda file: np.savez_compressed(file, **arrays))
 
     @classmethod
@@ -239,7 +239,7 @@ class Curves:
                     tuple(str(n) for n in z["class_names"]),
                     z["class_probs"] if "class_probs" in z.files else None,
                     {name[5:]: z[name] for name in z.files if name.startswith("part_")},
-                    Sight(**{f.name: z[f"sight_{f.name}"] for f in fields(Sight)})
+                    _sight({f.name: z[f"sight_{f.name}"] for f in fields(Sight)})
                     if "sight_looks" in z.files
                     else None,
                 )
@@ -247,6 +247,10 @@ class Curves:
             if isinstance(error, FileNotFoundError | EvidenceError):
                 raise
             raise EvidenceError(f"{path}: not a readable scores.npz ({error})") from None
+
+
+def _sight(arrays: dict[str, np.ndarray]) -> Sight:
+    return Sight(**arrays | {"suspects": str(arrays["suspects"])})  # type: ignore[arg-type]
 
 
 class Analysis(NamedTuple):

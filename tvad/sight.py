@@ -17,12 +17,15 @@ class Sight:
     """times_s (S,) float64 and patch (S, 3, 4, C) float16: the encoder's features averaged over the cells of GRID, a
     picture about every EVERY_S. Of the Evidence's tracks, in their order: looks (N, 1000) float16, mean logits of the
     classifier, zero where it did not look; colours (N, 2, 11) float16 in [0, 1], share of each colour in the upper and
-    lower half of the thing, zero where unknown."""
+    lower half of the thing, zero where unknown. suspects: where the Evidence has no events, evidence of the least usual
+    moment (JSON) that looks and colours then belong to; else "". A language model may judge it otherwise than the
+    threshold does."""
 
     times_s: np.ndarray
     patch: np.ndarray
     looks: np.ndarray
     colours: np.ndarray
+    suspects: str = ""
 
     def __post_init__(self) -> None:
         if self.patch.ndim != 4 or self.patch.shape[:1] != self.times_s.shape or self.patch.shape[1:3] != GRID:

@@ -10,16 +10,22 @@ import numpy as np
 from heatmap.motion import CELLS, DIRECTIONS
 from training.datasets.truth import ClipTruth, Target
 from tvad.evidence import Curves, Evidence, Track, TrackBox
+from tvad.lvlm.view import shown_evidence
 from tvad.sight import Sight
 
 OVERLAP = 0.25  # mean share of the smaller box that both cover, from which a track follows a target
 TRACE = 0.32  # heat inside a target's box that nobody can overlook; quiet places have 0.2
 
 
-def match(truth: ClipTruth, evidence: Evidence) -> dict[int, int]:
+def shown(evidence: Evidence, curves: Curves) -> Evidence:
+    """What a language model is shown of the findings."""
+    return shown_evidence(evidence, curves.sight) if curves.sight else evidence
+
+
+def match(truth: ClipTruth, evidence: Evidence, curves: Curves) -> dict[int, int]:
     """Id of a track -> id of the target it follows best, where it follows one."""
     found = {}
-    for track in evidence.tracks:
+    for track in shown(evidence, curves).tracks:
         shares = {t.id: _overlap(track, t) for t in truth.targets}
         best = max(shares, key=lambda n: shares[n], default=0)
         if shares.get(best, 0.0) >= OVERLAP:
@@ -32,7 +38,7 @@ def knowable(truth: ClipTruth, evidence: Evidence, curves: Curves) -> ClipTruth 
 
     None when that leaves a clip whose anomaly cannot be known at all.
     """
-    followed = set(match(truth, evidence).values())
+    followed = set(match(truth, evidence, curves).values())
     gone = {t.id for t in truth.anomalous if t.id not in followed and _heat(t, curves, truth.size_wh) < TRACE}
     if gone and len(gone) == len(truth.anomalous):
         return None
@@ -126,5 +132,7 @@ def mirrored_curves(curves: Curves) -> Curves:
     """Heat and pictures of such a clip."""
     sight = curves.sight
     if sight is not None:
-        sight = Sight(sight.times_s, np.ascontiguousarray(sight.patch[:, :, ::-1]), sight.looks, sight.colours)
+        suspects = mirrored_evidence(Evidence.from_json(sight.suspects)).to_json() if sight.suspects else ""
+        patch = np.ascontiguousarray(sight.patch[:, :, ::-1])
+        sight = Sight(sight.times_s, patch, sight.looks, sight.colours, suspects)
     return replace(curves, heat=np.ascontiguousarray(curves.heat[:, :, ::-1]), sight=sight)

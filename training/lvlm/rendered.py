@@ -25,7 +25,7 @@ import numpy as np
 
 from training.datasets.truth import ClipTruth
 from training.lvlm.data import Example, told
-from training.lvlm.matched import knowable, match, mirrored_curves, mirrored_evidence, mirrored_truth
+from training.lvlm.matched import knowable, match, mirrored_curves, mirrored_evidence, mirrored_truth, shown
 from tvad.cache import drop_abandoned
 from tvad.detector import Detector
 from tvad.evidence import Curves, Evidence, write_atomic
@@ -105,7 +105,7 @@ def _seen(
 ) -> Iterator[Example]:
     if truth is None:
         return
-    truth, traced = (truth, True) if split == "test" else told(truth, set(match(truth, evidence).values()))
+    truth, traced = (truth, True) if split == "test" else told(truth, set(match(truth, evidence, curves).values()))
     yield Example(truth, view_of(evidence, curves, None, config), traced)
     if split == "train":
         turned = mirrored_evidence(evidence), mirrored_curves(curves)
@@ -158,8 +158,8 @@ def looks(folder: Path, split: str = "train") -> dict[str, np.ndarray]:
     found: dict[str, list[np.ndarray]] = {}
     for truth, evidence, curves in analysed(folder, split):
         nouns = {t.id: t.noun for t in truth.targets}
-        for row, track in enumerate(evidence.tracks):
-            target = match(truth, evidence).get(track.id)
+        for row, track in enumerate(shown(evidence, curves).tracks):
+            target = match(truth, evidence, curves).get(track.id)
             if target is not None and curves.sight is not None and curves.sight.looks[row].any():
                 found.setdefault(nouns[target], []).append(curves.sight.looks[row])
     return {noun: np.stack(rows) for noun, rows in found.items()}

@@ -94,14 +94,20 @@ def view_of(evidence: Evidence, curves: Curves, sight: Sight | None = None, conf
     if config.logits:
         odds = np.log(np.clip(heat, LEAST, 1 - LEAST)) - np.log1p(-np.clip(heat, LEAST, 1 - LEAST))
         heat = np.concatenate([-odds / 2, odds / 2], 1)
-    told = [slots.features(slot, evidence, sight) for slot in slots.choose(evidence, config.slots)]
+    shown = shown_evidence(evidence, sight)
+    told = [slots.features(slot, shown, sight) for slot in slots.choose(shown, config.slots)]
     things = {
         name: np.stack([t[name] for t in told]) if told else np.zeros((0, width), np.float32)
         for name, width in slots.GROUPS.items()
     }
     facts = {"clip": _clip(evidence), "verdict": _verdict(evidence, curves)} if config.facts else {}
     facts = {name: np.nan_to_num(values, posinf=0, neginf=0).astype(np.float32) for name, values in facts.items()}
-    return View(heat.astype(np.float32), _pictures(evidence, curves, sight, config.pictures), facts, things)
+    return View(heat.astype(np.float32), _pictures(shown, curves, sight, config.pictures), facts, things)
+
+
+def shown_evidence(evidence: Evidence, sight: Sight) -> Evidence:
+    """What is shown of the findings: the events, or the least usual moment where there are none."""
+    return Evidence.from_json(sight.suspects) if sight.suspects and not evidence.events else evidence
 
 
 def heat_slices(heat: np.ndarray, slices: int, grid: tuple[int, int]) -> np.ndarray:

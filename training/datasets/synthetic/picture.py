@@ -22,6 +22,7 @@ MIN_DISTANCE_M = 0.6
 PX_PER_M = (1.0, 300.0)  # scales that actors draw at
 MAX_SHADOW = 0.45
 BURNING = ("fire", "explosion")
+GAITS = ("walk", "run", "push", "ride", "skate", "drive")  # go on with the way; everything else with the time
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Picture:
                 if distance > MIN_DISTANCE_M and self._is_near(life, state):
                     present.append((-distance, number, life, state))
         shown = {}
-        placed = [(p, self._sprite(p[2], p[3])) for p in sorted(present, key=lambda p: p[:2])]
+        placed = [(p, self._sprite(p[2], p[3], t_s)) for p in sorted(present, key=lambda p: p[:2])]
         for (_, _, life, state), (sprite, foot, scale) in placed:
             self._shade(frame, life, state, sprite, foot, scale)
         for (distance, number, life, state), (sprite, foot, scale) in placed:
@@ -79,14 +80,14 @@ class Picture:
         reach = self.camera.px_per_m(state.x, state.y, state.z) * max(life.actor.size_m) * (2.5 if self.shadow else 1.0)
         return -reach < x < width + reach and -reach < y < height + 1.1 * reach
 
-    def _sprite(self, life: Life, state: State) -> tuple[Sprite, tuple[float, float], float]:
+    def _sprite(self, life: Life, state: State, t_s: float) -> tuple[Sprite, tuple[float, float], float]:
         """An actor's picture, its foot in the frame, and its scale in pixels a metre."""
         camera, actor = self.camera, life.actor
         z = state.z + self.place.height(state.x, state.y)
         scale = float(np.clip(camera.px_per_m(state.x, state.y, z), *PX_PER_M))
         pose = Pose(
             action=state.action,
-            phase=state.travelled / max(actor.stride, 1e-3),
+            phase=state.travelled / max(actor.stride, 1e-3) + (0.0 if state.action in GAITS else t_s),
             progress=state.progress,
             heading=camera.seen_heading(state.x, state.y, state.heading),
             tilt=camera.sight_tilt(state.x, state.y),
