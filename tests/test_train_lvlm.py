@@ -19,6 +19,7 @@ from training.datasets.records import clip_record
 from training.lvlm.asking import Asked, answers_to, quick_check
 from training.lvlm.checkpoint import found
 from training.lvlm.data import Mixed, Pools, Simulated, Talk, collate, write
+from training.lvlm.lean import LeanLlama
 from training.lvlm.loop import Options, Training, parse
 from training.lvlm.tuned import IGNORED, Tuned, padding_of, quick
 from tvad.lvlm.adapter import Adapter
@@ -200,6 +201,35 @@ def test_the_loss_is_that_of_the_whole_table_of_logits(folder: Path, start: Path
     )
     with torch.no_grad():
         torch.testing.assert_close(tuned(batch), whole)
+
+
+def test_layers_written_out_agree_with_transformers(folder: Path, start: Path) -> None:
+    tuned = Tuned.resume(Adapter.load(start), folder, torch.float32).eval()
+    batch = Pools(Simulated(RAE), tuned.dialogue, RAE, Talk(3, 2), 4, 1)[0][0]
+    assert not batch.mask.all()
+    given = tuned.model.get_input_embeddings()
+    inner = tuned.model.get_base_model().model
+    words = torch.randn(*batch.ids.shape, given.embedding_dim, requires_grad=True)
+    wanted = torch.randn_like(words) * batch.mask[..., None]
+    grads = []
+    usual = lambda: inner(inputs_embeds=words, attention_mask=batch.mask).last_hidden_state  # noqa: E731
+    for run in (usual, lambda: LeanLlama(tuned.model)(words)):
+        tuned.zero_grad()
+        words.grad = None
+        hidden = run()
+        (hidden * wanted).sum().backward()
+        own = {n: p.grad.clone() for n, p in tuned.model.named_parameters() if p.grad is not None}
+        grads.append({"hidden": (hidden * batch.mask[..., None]).detach(), "words": words.grad.clone(), **own})
+    assert grads[0].keys() == grads[1].keys() and len(grads[0]) == 2 + 16
+    for name, values in grads[0].items():
+        torch.testing.assert_close(grads[1][name], values, rtol=1e-3, atol=1e-3 * float(values.abs().max()), msg=name)
+
+
+def test_another_kind_of_model_is_not_written_out(folder: Path, start: Path) -> None:
+    tuned = Tuned.resume(Adapter.load(start), folder, torch.float32)
+    tuned.model.get_base_model().config.hidden_act = "gelu"
+    with pytest.raises(ValueError, match="not a Llama"):
+        LeanLlama(tuned.model)
 
 
 def test_training_learns_what_it_is_shown(folder: Path, start: Path, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ class Options:
     batch: sequences a step, in `accumulate` parts. warm_up: steps. rae_rate, lora_rate: learning rates, at their
     highest; they end at `last` of that. slices, pictures, base: of the view and the encoder (tvad/lvlm/view.py).
     every: steps between checkpoints, check: between validations, of `checked` clips. threads: of the CPU, 0 for all.
+    On a CPU, dropout keeps training/lvlm/lean.py from being used.
     """
 
     out: Path = Path("runs/lvlm")

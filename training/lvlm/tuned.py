@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from training.lvlm.lean import LeanLlama
 from tvad.explainer import NO, YES
 from tvad.lvlm.adapter import Adapter, AdapterConfig, from_training, load_for_training
 from tvad.lvlm.dialogue import Dialogue
@@ -60,6 +61,7 @@ class Tuned(nn.Module):
         self.injector = Injector(model, dialogue.placeholder)
         for parameter in trainable(rae, model):
             parameter.data = parameter.data.float()
+        self._lean: LeanLlama | None = None
 
     @classmethod
     def begin(cls, config: AdapterConfig, folder: Path, dtype: torch.dtype = torch.bfloat16) -> "Tuned":
@@ -102,6 +104,9 @@ class Tuned(nn.Module):
 
     def _hidden(self, batch: Batch) -> torch.Tensor:
         inner = self.model.get_base_model().model
+        if batch.ids.device.type == "cpu" and not (self.training and self.config.lora.dropout):
+            self._lean = self._lean or LeanLlama(self.model)
+            return self._lean(inner.embed_tokens(batch.ids))
         out: torch.Tensor = inner(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False).last_hidden_state
         return out
 
@@ -172,7 +177,7 @@ def padding_of(dialogue: Dialogue) -> int:
 
 
 def load_base(folder: Path, dtype: torch.dtype = torch.bfloat16) -> Any:
-    """The transformers model in a folder. Attention is written out: on CPUs its backward pass is twice as fast so."""
+    """The transformers model in a folder. On a CPU attention is written out, as in lean.py."""
     from transformers import AutoModelForCausalLM
 
     way = "sdpa" if torch.cuda.is_available() else "eager"
