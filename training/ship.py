@@ -1,0 +1,65 @@
+"""Trained weights into the package: the last step of a training whose weights come with a preset.
+
+    python -m training.ship decoder RUN [--preset mini]     the decoder's checkpoint of `tvad train heatmap`
+    python -m training.ship adapter RUN [--preset mini]     the newest adapter of `tvad train lvlm`, in half precision
+
+What is there is replaced once the new weights could be read. The cards (MODEL_CARD.md) are written by people.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tvad.evidence import write_atomic
+from tvad.lvlm.adapter import SHIPPED, Adapter
+from tvad.presets import get_preset
+
+LARGEST_BYTES = 48 * 2**20  # all weights that come with the package
+
+
+def decoder(run: Path, preset: str) -> Path:
+    """Copy a decoder's checkpoint. ValueError or MissingWeights when it is none of this version."""
+    from heatmap.decoder import CONFIG_FILE, WEIGHTS_FILE, HeatmapDecoder
+
+    HeatmapDecoder.load(run)
+    folder = get_preset(preset).decoder
+    for name in (WEIGHTS_FILE, CONFIG_FILE):
+        data = (run / name).read_bytes()
+        write_atomic(folder / name, lambda file, data=data: file.write(data))
+    return folder
+
+
+def adapter(run: Path, preset: str) -> Path:
+    """Copy an adapter, or that of a run's newest checkpoint. AdapterError or MissingWeights when it cannot be read."""
+    from training.lvlm.checkpoint import found
+
+    newest = found(run)
+    folder = SHIPPED / preset
+    Adapter.load(newest[-1] / "adapter" if newest else run).save(folder, half=True)
+    return folder
+
+
+KINDS: dict[str, Callable[[Path, str], Path]] = {"decoder": decoder, "adapter": adapter}
+
+
+def shipped_bytes() -> int:
+    """Size of all weights in the package."""
+    package = SHIPPED.parent
+    return sum(f.stat().st_size for kind in ("adapters", "decoders") for f in (package / kind).rglob("*.safetensors"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=sorted(KINDS))
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--preset", default="mini")
+    given = parser.parse_args()
+    folder = KINDS[given.kind](given.run, given.preset)
+    size = shipped_bytes()
+    print(f"{folder}; all weights of the package: {size / 2**20:.1f} MiB of {LARGEST_BYTES / 2**20:.0f}")
+    return 0 if size <= LARGEST_BYTES else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
