@@ -25,9 +25,13 @@ def decoder(run: Path, preset: str) -> Path:
     HeatmapDecoder.load(run)
     folder = get_preset(preset).decoder
     for name in (WEIGHTS_FILE, CONFIG_FILE):
-        data = (run / name).read_bytes()
-        write_atomic(folder / name, lambda file, data=data: file.write(data))
+        _copy(run / name, folder / name)
     return folder
+
+
+def _copy(source: Path, target: Path) -> None:
+    data = source.read_bytes()
+    write_atomic(target, lambda file: file.write(data))
 
 
 def adapter(run: Path, preset: str) -> Path:
