@@ -171,8 +171,8 @@ def test_true_heat_is_where_the_target_is() -> None:
 def test_tracks_are_matched_to_what_they_follow() -> None:
     right, all_ = 0, 0
     for number in range(60):
-        truth, evidence, _, matched = sample(6, number)
-        found = match(truth, evidence)
+        truth, evidence, curves, matched = sample(6, number)
+        found = match(truth, evidence, curves)
         for track, target in matched.items():
             all_ += 1
             right += found.get(track) == target
@@ -183,6 +183,7 @@ def test_what_left_no_trace_is_not_asked_for() -> None:
     truth, evidence, curves, _ = sample(6, 1, Faults(anomalous=1.0, missed=0, weak=0, alarm=0, stray=0))
     assert knowable(truth, evidence, curves) == truth
     quiet = replace(curves, heat=np.full_like(curves.heat, 0.2))
+    assert curves.sight is not None and not curves.sight.suspects
     nothing = replace(evidence, tracks=(), events=(), has_anomaly=False)
     assert knowable(truth, nothing, quiet) is None
     assert knowable(truth, nothing, curves) == truth  # its heat is still there

@@ -11,8 +11,9 @@ from training.lvlm.scenes import DEEDS, draw_truth
 from training.lvlm.simulate import Faults, sample, simulate
 from tvad.classifier import class_names
 from tvad.evidence import Evidence
+from tvad.lvlm.view import shown_evidence
 
-FAULTLESS = Faults(1.0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+FAULTLESS = Faults(1.0, *[0.0] * 10)
 
 
 def _boxes_of(truth, target_id, times):
@@ -43,16 +44,18 @@ def test_evidence_is_whole_and_agrees_with_its_arrays(number):
     truth, evidence, curves, matched = sample(7, number)
     assert Evidence.from_json(evidence.to_json()) == evidence
     assert (evidence.video.width, evidence.video.height) == truth.size_wh
-    assert len(curves.sight.looks) == len(curves.sight.colours) == len(evidence.tracks)
-    assert set(matched) <= {t.id for t in evidence.tracks} and set(matched.values()) <= {t.id for t in truth.targets}
+    assert bool(curves.sight.suspects) == (not evidence.events)
+    shown = shown_evidence(evidence, curves.sight)
+    assert shown.events and len(curves.sight.looks) == len(curves.sight.colours) == len(shown.tracks)
+    assert set(matched) <= {t.id for t in shown.tracks} and set(matched.values()) <= {t.id for t in truth.targets}
     assert curves.heat.astype(float).min() > 0 and curves.heat.max() < 1
     assert {i for e in evidence.events for i in e.tracks} <= {t.id for t in evidence.tracks}
-    for track in evidence.tracks:
+    for track in shown.tracks:
         assert all(0 <= b.xyxy[0] < b.xyxy[2] <= truth.size_wh[0] - 1 + 1 for b in track.boxes)
 
 
 def test_nothing_is_asked_of_what_the_detector_did_not_see():
-    faults = Faults(anomalous=1.0, missed=0.5, weak=0.0, alarm=0.0, stray=0.0)
+    faults = Faults(anomalous=1.0, missed=0.5, weak=0.0, alarm=0.0, stray=0.0, warm=0.0)
     for number in range(60):
         truth, evidence, _, matched = sample(1, number, faults)
         assert truth.has_anomaly and {t.id for t in truth.anomalous} == set(matched.values())
@@ -96,9 +99,10 @@ def test_faults_show():
 
     assert sum(len(e.tracks) for e in tracks(broken=1.0)) > 1.3 * sum(len(e.tracks) for e in tracks(broken=0.0))
     assert sum(not e.events for e in tracks(weak=1.0, stray=0.0)) > 50
-    quiet = [sample(9, n, Faults(anomalous=0.0, alarm=0.0, stray=0.0)).evidence for n in range(60)]
+    quiet = [sample(9, n, Faults(anomalous=0.0, alarm=0.0, stray=0.0)) for n in range(60)]
     loud = [sample(9, n, Faults(anomalous=0.0, alarm=1.0)).evidence for n in range(60)]
-    assert not any(e.events for e in quiet) and sum(e.has_anomaly for e in loud) > 15
+    assert sum(e.has_anomaly for e in loud) > 15
+    assert sum(s.evidence.has_anomaly for s in quiet) < 2 and all(s.curves.sight.suspects for s in quiet[:1])
 
 
 def test_looks_tell_what_it_is_more_often_than_chance():
@@ -107,7 +111,7 @@ def test_looks_tell_what_it_is_more_often_than_chance():
     for number in range(250):
         truth, evidence, curves, matched = sample(11, number)
         nouns = {t.id: t.noun for t in truth.targets}
-        for track, look in zip(evidence.tracks, curves.sight.looks, strict=True):
+        for track, look in zip(shown_evidence(evidence, curves.sight).tracks, curves.sight.looks, strict=True):
             if track.id in matched and look.any():
                 top = set(np.argsort(-look.astype(float))[:5].tolist())
                 hits[nouns[matched[track.id]] == "cyclist"].append(bool(top & bicycle))
@@ -131,3 +135,11 @@ def test_directions_come_out_evenly():
             if np.hypot(dx, dy) > 40:
                 turned[int(np.round(np.arctan2(dy, dx) / (np.pi / 2))) % 4] += 1
     assert turned.min() > 0.1 * turned.sum()
+
+
+def test_real_looks_are_used_where_there_are_some():
+    real = {"cyclist": np.full((2, 1000), 7.0, np.float16)}
+    drawn = [sample(11, n, real=real) for n in range(60)]
+    taken = [look for s in drawn for look in s.curves.sight.looks if (look == 7).all()]
+    assert taken
+    assert not any((look == 7).all() for n in range(60) for look in sample(11, n).curves.sight.looks)

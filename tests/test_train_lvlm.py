@@ -17,6 +17,7 @@ from chat.prompt import build_lvlm_messages
 from training.datasets.qa import dialogue
 from training.datasets.records import clip_record
 from training.lvlm.asking import Asked, answers_to, quick_check
+from training.lvlm.begin import KINDS, NAMES, Words
 from training.lvlm.checkpoint import found
 from training.lvlm.data import Mixed, Pools, Simulated, Talk, collate, write
 from training.lvlm.lean import LeanLlama
@@ -24,7 +25,9 @@ from training.lvlm.loop import Options, Training, parse
 from training.lvlm.tuned import IGNORED, Tuned, padding_of, quick
 from tvad.lvlm.adapter import Adapter
 from tvad.lvlm.dialogue import Dialogue
+from tvad.lvlm.slots import GROUPS
 from tvad.lvlm.tokens import n_tokens
+from tvad.lvlm.view import FACTS
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +233,31 @@ def test_another_kind_of_model_is_not_written_out(folder: Path, start: Path) -> 
     tuned.model.get_base_model().config.hidden_act = "gelu"
     with pytest.raises(ValueError, match="not a Llama"):
         LeanLlama(tuned.model)
+
+
+def test_names_begin_as_their_words(folder: Path) -> None:
+    torch.manual_seed(0)
+    tuned = Tuned.begin(make_adapter(folder).config, folder, torch.float32)
+    words = Words(tuned.model.get_input_embeddings().weight, tuned.dialogue)
+    torch.manual_seed(0)
+    plain = Tuned.begin(make_adapter(folder).config, folder, torch.float32, named=False)
+    near, far = [], []
+    for group in ("first", "last", "colour", "way"):
+        for n in range(min(6, RAE.hidden_things)):
+            one = torch.zeros(GROUPS[group])
+            one[n] = 1
+            wanted = words.mean(NAMES[group][n])
+            for of, out in ((tuned, near), (plain, far)):
+                with torch.no_grad():
+                    out.append(float(torch.cosine_similarity(of.rae.things[group](one), wanted, dim=0)))
+    assert np.mean(near) > 0.75 > 0.3 > np.mean(far)
+    assert torch.cosine_similarity(tuned.rae.kind[list(GROUPS).index("first")], words.mean(" from"), dim=0) > 0.99
+
+
+def test_every_name_is_of_a_number() -> None:
+    for group, names in NAMES.items():
+        assert len(names) <= (GROUPS | FACTS)[group], group
+    assert set(KINDS) == {*GROUPS, *FACTS}
 
 
 def test_training_learns_what_it_is_shown(folder: Path, start: Path, tmp_path: Path) -> None:

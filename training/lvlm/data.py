@@ -18,6 +18,7 @@ from chat.prompt import build_lvlm_messages
 from training.datasets.qa import QA, ask, dialogue
 from training.datasets.records import clip_record
 from training.datasets.truth import ClipTruth
+from training.lvlm.looks import Real
 from training.lvlm.simulate import Faults, sample
 from training.lvlm.tuned import IGNORED, Batch, padding_of
 from tvad.lvlm.dialogue import Dialogue
@@ -64,15 +65,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Simulated:
-    """The endless simulated clips of a seed."""
+    """The endless simulated clips of a seed. real: looks that the classifier gave to footage, by noun."""
 
     rae: RaeConfig
     seed: int = 0
     split: str = "train"
     faults: Faults = field(default_factory=Faults)
+    real: Real | None = None
 
     def __getitem__(self, number: int) -> Example:
-        drawn = sample(self.seed, number, self.faults, self.split)
+        drawn = sample(self.seed, number, self.faults, self.split, self.real)
         truth, traced = told(drawn.truth, set(drawn.matched.values()))
         return Example(truth, view_of(drawn.evidence, drawn.curves, None, self.rae.view), traced)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import ConcatDataset, DataLoader
 
@@ -37,18 +38,22 @@ UNSEEN = 10**6  # number of the first simulated validation clip
 
 @dataclass(frozen=True)
 class Options:
-    """out: folder of the training. model: folder of the language model, "" for that of the mini preset.
-    start: an adapter to begin with, "" for a new one. rendered: packs of analysed clips (training/lvlm/rendered.py),
-    and share: how many of the examples come from them. steps, minutes: whichever is over first; 0 for no limit.
-    batch: sequences a step, in `accumulate` parts. warm_up: steps. rae_rate, lora_rate: learning rates, at their
-    highest; they end at `last` of that. slices, pictures, base: of the view and the encoder (tvad/lvlm/view.py).
-    every: steps between checkpoints, check: between validations, of `checked` clips. threads: of the CPU, 0 for all.
-    On a CPU, dropout keeps training/lvlm/lean.py from being used.
+    """out: folder of the training. model: folder of the language model, "" for that of the mini preset. start: an
+    adapter to begin with, "" for a new one. named: a new one begins with words (training/lvlm/begin.py).
+
+    rendered: packs of analysed clips (training/lvlm/rendered.py), and share: how many of the examples come from them.
+    looks: a file of real looks for simulated clips (same place), "" for none. steps, minutes: whichever is over first;
+    0 for no limit. batch: sequences a step, in `accumulate` parts. warm_up: steps. rae_rate, lora_rate: learning rates,
+    at their highest; they end at `last` of that. slices, pictures, base: of the view and the encoder
+    (tvad/lvlm/view.py). every: steps between checkpoints, check: between validations, of `checked` clips. threads: of
+    the CPU, 0 for all. On a CPU, dropout keeps training/lvlm/lean.py from being used.
     """
 
     out: Path = Path("runs/lvlm")
     model: str = ""
     start: str = ""
+    named: bool = True
+    looks: str = ""
     rendered: tuple[str, ...] = ()
     share: float = 0.6
     steps: int = 0
@@ -143,7 +148,7 @@ class Training:
             tuned = Tuned.begin(replace(adapter.config, about={}), self.folder, self.dtype)
             put_weights(tuned, adapter)
         else:
-            tuned = Tuned.begin(o.config(), self.folder, self.dtype)
+            tuned = Tuned.begin(o.config(), self.folder, self.dtype, o.named)
         self.tuned = tuned.to(self.accelerator.device)
         optimiser = torch.optim.AdamW(tuned.groups(o.rae_rate, o.lora_rate, o.decay), betas=(0.9, 0.98))
         self.rates = [group["lr"] for group in optimiser.param_groups]
@@ -203,7 +208,7 @@ class Training:
     def _batches(self) -> Iterator[Batch]:
         """Parts of steps from where the training is, without end."""
         o = self.options
-        source: Source = Simulated(self.rae, o.seed)
+        source: Source = Simulated(self.rae, o.seed, real=_looks(o.looks))
         if len(self.packed):
             source = Mixed(source, self.packed, o.share, o.seed)
         talk = Talk(o.turns, o.normal_turns, o.longest)
@@ -296,6 +301,13 @@ def packed_examples(folders: tuple[str, ...], split: str, rae: RaeConfig) -> Seq
     packs: list[Any] = [load_pack(Path(folder), split, rae.view) for folder in folders]
     joined: Any = ConcatDataset(packs)
     return joined
+
+
+def _looks(path: str) -> dict[str, np.ndarray] | None:
+    if not path:
+        return None
+    with np.load(path, allow_pickle=False) as held:
+        return {noun: held[noun] for noun in held.files}
 
 
 def _as_it_is(pool: list[Batch]) -> list[Batch]:

@@ -5,12 +5,11 @@ own, labels and colours are sometimes wrong. What the detector saw nothing of is
 answer for it from the evidence. What it saw only weakly stays, and so does false heat: telling them apart is the task.
 Levels and shapes of heat follow what the shipped detector gives on footage: 0.2 where nothing is, blobs of 0.5 to 0.9.
 
-Next: training/lvlm/data.py
+Next: training/lvlm/looks.py
 """
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,51 +17,16 @@ import numpy as np
 from heatmap.levels import to_rarity, to_score
 from heatmap.motion import cell_path, describe_motion, entry_exit
 from training.datasets.truth import ClipTruth, Target
-from training.lvlm.scenes import BASE_COLOURS, DRESSED, draw_truth
-from tvad.classifier import N_CLASSES, class_names
-from tvad.events import find_events
+from training.lvlm.looks import Real, looked_at
+from training.lvlm.scenes import BASE_COLOURS, draw_truth
+from tvad.classifier import N_CLASSES
+from tvad.events import Span, find_events
 from tvad.evidence import Curves, Event, Evidence, Motion, Track, TrackBox, VideoMeta
-from tvad.findings import SURE, confidence, summarise
+from tvad.findings import confidence, summarise
 from tvad.sight import EVERY_S, GRID, Sight
 
 THRESHOLD = 0.5
 PATCH_CHANNELS = 152
-# What the classifier takes a thing for, by the names of its classes; people are not among these, their clothes are.
-BANK: dict[str, tuple[str, ...]] = {
-    "person": ("jean", "trench coat", "sweatshirt", "suit", "cardigan", "jersey", "running shoe", "miniskirt"),
-    "cyclist": ("mountain bike", "bicycle-built-for-two", "tricycle", "unicycle", "crash helmet"),
-    "skater": ("ski", "running shoe", "snowmobile", "unicycle", "jean", "crash helmet", "swing"),
-    "car": ("cab", "sports car", "beach wagon", "minivan", "convertible", "limousine", "jeep"),
-    "bus": ("minibus", "school bus", "trolleybus", "trailer truck"),
-    "golf cart": ("golfcart", "forklift", "go-kart", "tractor"),
-    "child": ("jean", "sweatshirt", "jersey", "running shoe", "miniskirt", "diaper"),
-    "van": ("minivan", "moving van", "police van", "ambulance", "minibus"),
-    "truck": ("trailer truck", "moving van", "garbage truck", "pickup", "tow truck", "fire engine"),
-    "motorcyclist": ("motor scooter", "moped", "crash helmet", "mountain bike"),
-    "dog": ("Labrador retriever", "golden retriever", "German shepherd", "whippet", "Pembroke"),
-    "bag": ("mailbag", "purse", "plastic bag", "backpack"),
-    "suitcase": ("mailbag", "chest", "purse", "backpack"),
-    "backpack": ("backpack", "mailbag", "purse"),
-    "box": ("carton", "crate", "chest", "packet"),
-    "fire": ("torch", "volcano", "stove", "candle", "fire screen"),
-    "explosion": ("volcano", "geyser", "fountain", "cannon", "fire screen"),
-}  # fmt: skip
-HELD = {
-    "handbag": "purse",
-    "backpack": "backpack",
-    "umbrella": "umbrella",
-    "suitcase": "mailbag",
-    "shopping bag": "purse",
-}
-WORDS = {
-    "cyclist": "bicycle",
-    "car": "vehicle",
-    "van": "vehicle",
-    "truck": "vehicle",
-    "bus": "vehicle",
-    "golf cart": "cart",
-    "motorcyclist": "scooter",
-}
 
 
 @dataclass(frozen=True)
@@ -75,6 +39,7 @@ class Faults:
     broken: float = 0.12  # of the tracks
     late_s: float = 0.3  # mean delay of a track's start, and earliness of its end
     jitter: float = 0.35  # of a box centre, in heat cells
+    warm: float = 0.6  # of the ordinary things: heat below the threshold
     stray: float = 0.15  # clips with a weak blob where nothing is
     alarm: float = 0.2  # of the clips: something ordinary is taken for an anomaly
     mislabel: float = 0.1  # of the tracks: looks of another thing
@@ -82,7 +47,8 @@ class Faults:
 
 
 class Sample(NamedTuple):
-    """A clip's truth and what the detector made of it. matched: id of a track -> id of the target it follows."""
+    """A clip's truth and what the detector made of it. matched: id of a track -> id of the target it follows; of the
+    suspects' tracks where no event was found."""
 
     truth: ClipTruth
     evidence: Evidence
@@ -108,18 +74,20 @@ def simulate(seed: int, faults: Faults | None = None, split: str = "train") -> I
         number += 1
 
 
-def sample(seed: int, number: int, faults: Faults | None = None, split: str = "train") -> Sample:
-    """The n-th sample of a seed; the seeds of the splits differ."""
+def sample(
+    seed: int, number: int, faults: Faults | None = None, split: str = "train", real: Real | None = None
+) -> Sample:
+    """The n-th sample of a seed; the seeds of the splits differ. real: looks that the classifier gave to footage."""
     faults = faults or Faults()
     rng = np.random.default_rng([("train", "validation", "test").index(split), seed, number])
     anomalous = bool(rng.random() < faults.anomalous)
     while True:
-        found = _observe(draw_truth(rng, number, anomalous, split), faults, rng)
+        found = _observe(draw_truth(rng, number, anomalous, split), faults, rng, real)
         if found is not None:
             return found
 
 
-def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator) -> Sample | None:
+def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator, real: Real | None) -> Sample | None:
     """None when nothing was seen of an anomalous clip's anomalies."""
     fps = float(rng.choice((7.5, 8.0, 25 / 3, 10.0)))
     times = np.arange(0.0, truth.duration_s, 1 / fps)
@@ -143,14 +111,18 @@ def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator) -> Samp
         if not truth.has_anomaly:
             return None
     ordinary = [t for t in truth.targets if t.anomaly is None]
-    if ordinary and rng.random() < faults.alarm:
-        target = ordinary[rng.integers(len(ordinary))]
+    alarming = ordinary[rng.integers(len(ordinary))] if ordinary and rng.random() < faults.alarm else None
+    for target in ordinary:
         span = target.times_s[0], target.times_s[-1]
-        hot += _heated(target, span, rng.uniform(0.35, 0.68), times, cell, truth.size_wh, faults, rng)
+        high = rng.uniform(0.4, 0.68) if target is alarming else rng.uniform(0.22, 0.36)
+        if target is alarming or rng.random() < faults.warm:
+            hot += _heated(target, span, high, times, cell, truth.size_wh, faults, rng)
     if rng.random() < faults.stray:
-        hot += _stray(times, cell, truth.size_wh, rng)
+        hot += _stray(rng.uniform(0.27, 0.56), times, cell, truth.size_wh, rng)
+    if not hot:  # something is the least usual in any clip
+        hot += _stray(rng.uniform(0.21, 0.3), times, cell, truth.size_wh, rng)
     heat = _paint(hot, len(times), shape, cell, rng)
-    return _conclude(truth, fps, times, heat, hot, faults, rng)
+    return _conclude(truth, fps, times, heat, hot, faults, rng, real)
 
 
 def _heated(
@@ -200,8 +172,10 @@ def _jittered(
     return out
 
 
-def _stray(times: np.ndarray, cell: np.ndarray, size_wh: tuple[int, int], rng: np.random.Generator) -> list[_Hot]:
-    """A blob for a while where nothing is, mostly too weak for a track."""
+def _stray(
+    high: float, times: np.ndarray, cell: np.ndarray, size_wh: tuple[int, int], rng: np.random.Generator
+) -> list[_Hot]:
+    """A blob for a while where nothing is."""
     length = int(rng.integers(3, max(4, len(times) // 3)))
     first = int(rng.integers(0, max(1, len(times) - length)))
     rows = np.arange(first, min(first + length, len(times)))
@@ -209,7 +183,7 @@ def _stray(times: np.ndarray, cell: np.ndarray, size_wh: tuple[int, int], rng: n
     half = cell * rng.uniform(0.6, 2.5, 2)
     boxes = np.clip(np.concatenate([centre - half, centre + half], 1), 0, np.tile(np.array(size_wh) - 1.0, 2))
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
-    level = rng.uniform(0.27, 0.56) + 0.03 * _wander(rng, len(rows))
+    level = high + 0.03 * _wander(rng, len(rows))
     return [_Hot(0, "", rows, boxes, level.clip(0.2, 0.97))]
 
 
@@ -249,24 +223,68 @@ def _conclude(
     hot: list[_Hot],
     faults: Faults,
     rng: np.random.Generator,
+    real: Real | None,
 ) -> Sample:
-    """Events and tracks from the hot things, with looks, labels and words."""
+    """Events and tracks from the hot things, or where nothing reaches the threshold, from the hottest one."""
     peak = np.full(len(times), float(heat[0].min()))
     for piece in hot:
         peak[piece.rows] = np.maximum(peak[piece.rows], piece.level)
     rarity = to_rarity(peak).astype(np.float32)
     spans = find_events(rarity, times, 0.0)
+    shown = [piece for piece in hot if piece.level.max() >= THRESHOLD]
+    if not spans and hot:
+        hottest = max(hot, key=lambda h: float(h.level.max()))
+        moment = find_events(rarity, times, float(rarity.max()))[0]
+        inside = (hottest.rows >= moment.start) & (hottest.rows <= moment.end)
+        cut = hottest._replace(rows=hottest.rows[inside], boxes=hottest.boxes[inside], level=hottest.level[inside])
+        events, tracks, kept, matched = _told([cut], [moment], truth, times, peak, faults, rng, real)
+    else:
+        events, tracks, kept, matched = _told(shown, spans, truth, times, peak, faults, rng, real)
+    source_times = np.arange(round(truth.duration_s * truth.fps)) / truth.fps
+    scores = to_score(np.interp(source_times, times, rarity))
+    dull = (scores * rng.uniform(0.7, 1.0)).astype(np.float32)
+    words = np.full_like(scores, max([e.score for e in events if "words" in e.raised_by], default=0.23))
+    width, height = truth.size_wh
+    evidence = Evidence(
+        video=VideoMeta(truth.id, "", truth.duration_s, truth.fps, width, height),
+        preset="mini",
+        versions={},
+        settings={"fps": fps, "false_alarms_per_hour": 1.0},
+        events=tuple(events),
+        tracks=tuple(tracks),
+        has_anomaly=bool(events),
+        confidence=confidence(float(rarity.max()), max(truth.duration_s, 2.0) / 3600, bool(spans), 0.85),
+        summary=summarise(events, tracks),
+        peak_score=round(float(peak.max()), 4),
+    )
+    suspects = evidence.to_json() if events and not spans else ""
+    if not spans:
+        evidence = replace(evidence, events=(), tracks=(), has_anomaly=False, summary=summarise([], []))
+    sight = Sight(*_pictures(truth.duration_s, rng), *kept, suspects)
+    parts = {"memory": scores, "decoder": dull, "words": words}
+    return Sample(truth, evidence, Curves(source_times, scores, times, heat, parts=parts, sight=sight), matched)
+
+
+def _told(
+    hot: list[_Hot],
+    spans: list[Span],
+    truth: ClipTruth,
+    times: np.ndarray,
+    peak: np.ndarray,
+    faults: Faults,
+    rng: np.random.Generator,
+    real: Real | None,
+) -> tuple[list[Event], list[Track], tuple[np.ndarray, np.ndarray], dict[int, int]]:
+    """Events, tracks, their looks and colours, and which target each track follows."""
     tracks: list[Track] = []
     looks, colours = [], []
     words: dict[int, bool] = {}
     matched: dict[int, int] = {}
     by_id = {t.id: t for t in truth.targets}
     for piece in hot:
-        if piece.level.max() < THRESHOLD:
-            continue
         number = len(tracks) + 1
         target = by_id.get(piece.target)
-        look, colour, label, sure, is_word = _look(target, faults, rng)
+        look, colour, label, sure, is_word = looked_at(target, faults.mislabel, faults.unseen, rng, real)
         tracks.append(_track(number, piece, times, truth, label, sure, colour))
         looks.append(look)
         colours.append(colour)
@@ -281,27 +299,10 @@ def _conclude(
         own = own[:5]
         word = own[0].label if own and words[own[0].id] else None
         kind = word or ("unusual movement", "unusual appearance", "unusual appearance and movement")[rng.integers(3)]
-        raised = ("memory", "words") if word else ("memory",)
+        raised = ("memory", "words") if word else (("memory",), ("decoder",), ("memory", "decoder"))[rng.integers(3)]
         score = round(float(peak[span.peak]), 4)
         events.append(Event(len(events) + 1, a, b, p, score, kind, tuple(t.id for t in own), raised))
-    source_times = np.arange(round(truth.duration_s * truth.fps)) / truth.fps
-    sight = Sight(*_pictures(truth.duration_s, rng), *_stacked(looks, colours))
-    scores = to_score(np.interp(source_times, times, rarity))
-    curves = Curves(source_times, scores, times, heat, parts={"memory": scores}, sight=sight)
-    width, height = truth.size_wh
-    evidence = Evidence(
-        video=VideoMeta(truth.id, "", truth.duration_s, truth.fps, width, height),
-        preset="mini",
-        versions={},
-        settings={"fps": fps, "false_alarms_per_hour": 1.0},
-        events=tuple(events),
-        tracks=tuple(tracks),
-        has_anomaly=bool(events),
-        confidence=confidence(float(rarity.max()), max(truth.duration_s, 2.0) / 3600, bool(events), 0.85),
-        summary=summarise(events, tracks),
-        peak_score=round(float(peak.max()), 4),
-    )
-    return Sample(truth, evidence, curves, matched)
+    return events, tracks, _stacked(looks, colours), matched
 
 
 def _track(
@@ -327,54 +328,6 @@ def _track(
         entry=entry,
         exit=exit_,
     )
-
-
-@lru_cache(maxsize=1)
-def _bank() -> dict[str, np.ndarray]:
-    """Noun -> numbers of its classes."""
-    number = {name: i for i, names in reversed(list(enumerate(class_names()))) for name in names}
-    found = BANK | {f"held {k}": (v,) for k, v in HELD.items()}
-    return {noun: np.array([number[name] for name in names]) for noun, names in found.items()}
-
-
-def _look(
-    target: Target | None, faults: Faults, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, str, float, bool]:
-    """Logits (1000,), colour shares (2, 11), label, its probability and whether it is one of the anomaly words."""
-    nothing = np.zeros(N_CLASSES, np.float32), np.zeros((2, len(BASE_COLOURS)), np.float32), "small object", 0.0, False
-    if target is None or rng.random() < faults.unseen:
-        return nothing
-    bank = _bank()
-    noun = target.noun
-    if rng.random() < faults.mislabel:
-        noun = list(BANK)[rng.integers(len(BANK))]
-    logits = rng.normal(0, 1.0, N_CLASSES).astype(np.float32)
-    logits[rng.integers(0, N_CLASSES, 12)] += rng.exponential(1.5, 12)
-    classes = bank[noun]
-    logits[classes] += rng.uniform(1.5, 5.0) + rng.normal(0, 1.0, len(classes))
-    if target.carried:
-        logits[bank[f"held {target.carried}"]] += rng.uniform(0.0, 4.0)
-    label, sure, is_word = "person-sized object", 0.0, False
-    p = np.exp(logits - logits.max())
-    p /= p.sum()
-    if noun in WORDS and p[classes].sum() >= SURE:
-        label, sure, is_word = WORDS[noun], float(p[classes].sum()), True
-    elif p.max() >= SURE:
-        label, sure = class_names()[int(p.argmax())][0], float(p.max())
-    elif noun not in DRESSED:
-        label = "small object" if noun in ("bag", "suitcase", "backpack", "box", "dog") else "large object"
-    return logits, _colours(target, rng), label, sure, is_word
-
-
-def _colours(target: Target, rng: np.random.Generator) -> np.ndarray:
-    """(2, 11) shares: the truth, spread by shade and light, with some of the ground."""
-    shares = rng.dirichlet(np.full(len(BASE_COLOURS), 0.15), 2).astype(np.float32)
-    for row, part in enumerate(("upper", "lower") if "upper" in target.colours else ("whole", "whole")):
-        if (name := target.colours.get(part)) in BASE_COLOURS:
-            own = rng.uniform(0.35, 0.95)
-            shares[row] *= 1 - own
-            shares[row, BASE_COLOURS.index(name)] += own
-    return shares
 
 
 def _pictures(duration_s: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from training.lvlm.begin import begin_with_names
 from training.lvlm.lean import LeanLlama
 from tvad.explainer import NO, YES
 from tvad.lvlm.adapter import Adapter, AdapterConfig, from_training, load_for_training
@@ -64,11 +65,18 @@ class Tuned(nn.Module):
         self._lean: LeanLlama | None = None
 
     @classmethod
-    def begin(cls, config: AdapterConfig, folder: Path, dtype: torch.dtype = torch.bfloat16) -> "Tuned":
-        """A new adapter on the language model in a sealed folder."""
+    def begin(
+        cls, config: AdapterConfig, folder: Path, dtype: torch.dtype = torch.bfloat16, named: bool = True
+    ) -> "Tuned":
+        """A new adapter on the language model in a sealed folder. named: its tokens begin as training/lvlm/begin.py
+        says."""
         model = load_base(folder, dtype)
-        rae = RegionAwareEncoder(config.rae, mean_row_norm(model.get_input_embeddings().weight))
-        return cls(config, add_lora(model, config.lora), rae, Dialogue(folder, config.placeholder))
+        table = model.get_input_embeddings().weight
+        dialogue = Dialogue(folder, config.placeholder)
+        rae = RegionAwareEncoder(config.rae, mean_row_norm(table))
+        if named:
+            begin_with_names(rae, table, dialogue)
+        return cls(config, add_lora(model, config.lora), rae, dialogue)
 
     @classmethod
     def resume(cls, adapter: Adapter, folder: Path, dtype: torch.dtype = torch.bfloat16) -> "Tuned":

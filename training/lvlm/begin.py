@@ -1,0 +1,97 @@
+"""Where the region encoder begins: tokens that tell a name start out near the words of that name.
+
+A language model copies words that it reads long before it learns a new code. So the one-hot groups of a thing (its
+cells, direction, colours, the verdict) are first written as the mean embedding of the words that stand for them, and
+training goes on from there. Everything else begins at random.
+
+Next: training/lvlm/tuned.py
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from heatmap.appearance import TERMS
+from heatmap.motion import DIRECTIONS
+from tvad.lvlm.dialogue import Dialogue
+from tvad.lvlm.rae import RegionAwareEncoder
+from tvad.lvlm.slots import BORDERS, CELL_NAMES, CHANGES, COLOURS, DISPLACEMENTS, GROUPS, MANY, SPEEDS, STEPS
+from tvad.lvlm.view import FACTS
+
+GAIN = 4.0  # of a one-hot number: there GELU is the identity
+NAMED = 0.5  # norm of a kind's embedding in those of what it tells
+QUIET = 0.25  # of the random start of what has no name
+COUNTS = (" no", " one", " two", " three", " four", " five", " many")
+
+_CELLS = tuple(f" {name.replace('-', ' ')}" for name in CELL_NAMES)
+_BORDERS = tuple("" if name == "none" else f" {name} border" for name in BORDERS)
+_WAYS = tuple(f" {name.replace('-', ' and ')}" for name in DIRECTIONS)
+_COLOURS = tuple(f" {name}" for name in TERMS)
+_PACES = tuple([" slowly"] * 2 + [""] * (len(SPEEDS) - 3) + [" quickly"] * 2)
+# Of each group, what its numbers are called, in their order; "" where a number has no name, the rest have none.
+NAMES: dict[str, tuple[str, ...]] = {
+    "first": _CELLS + _BORDERS,
+    "last": _CELLS + _BORDERS,
+    "way": (
+        *_WAYS,
+        " stays",
+        *({"still": " stays", "small": " slightly"}.get(d, "") for d in DISPLACEMENTS),
+        *({"accelerates": " faster", "slows": " slower"}.get(c, "") for c in CHANGES),
+        " turning",
+        " stops",
+        "",
+        *_PACES,
+    ),
+    "path": _CELLS * (1 + STEPS),
+    "colour": _COLOURS * 2,
+    "verdict": (" yes", " no", *COUNTS, *COUNTS),
+}
+KINDS = {
+    "when": " time", "event": " anomaly", "first": " from", "last": " to", "way": " moves", "path": " through",
+    "box": " place", "look": " thing", "colour": " colour", "clip": " video", "verdict": " anomaly",
+}  # fmt: skip
+
+
+def begin_with_names(rae: RegionAwareEncoder, table: torch.Tensor, dialogue: Dialogue) -> None:
+    """Write the names into an encoder. table: the language model's embeddings (V, D)."""
+    assert len(TERMS) == COLOURS and len(COUNTS) == MANY + 1
+    words = Words(table, dialogue)
+    with torch.no_grad():
+        for kind, groups, modules in (("fact_kind", FACTS, "facts"), ("kind", GROUPS, "things")):
+            if not hasattr(rae, modules):
+                continue
+            held: nn.ModuleDict = getattr(rae, modules)
+            rows: torch.Tensor = getattr(rae, kind)
+            for n, name in enumerate(groups):
+                rows[n] = words.mean(KINDS[name]) * NAMED
+                if name in NAMES:
+                    _name(held[name], [words.mean(text) for text in NAMES[name]])
+
+
+class Words:
+    """Mean embeddings of words, of length sqrt(D); zero for no words."""
+
+    def __init__(self, table: torch.Tensor, dialogue: Dialogue) -> None:
+        self._table, self._dialogue = table.detach().float(), dialogue
+
+    def mean(self, text: str) -> torch.Tensor:
+        width = self._table.shape[1]
+        if not text:
+            return torch.zeros(width)
+        tokens = [self._dialogue.first_tokens([f" {word}"])[0] for word in text.split()]
+        found = self._table[tokens].cpu()
+        mean = nn.functional.normalize(found, dim=1).mean(0)
+        return nn.functional.normalize(mean, dim=0) * width**0.5
+
+
+def _name(mlp: nn.Module, rows: Sequence[torch.Tensor]) -> None:
+    """Let the first numbers of a group's MLP add these rows; as many hidden units pass them on unchanged."""
+    first, last = mlp[0], mlp[2]  # type: ignore[index]
+    count = min(len(rows), first.out_features)
+    last.weight.mul_(QUIET)
+    first.weight[:count] = 0
+    first.bias[:count] = 0
+    for n in range(count):
+        first.weight[n, n] = GAIN
+        last.weight[:, n] = rows[n] / GAIN
