@@ -47,7 +47,7 @@ train-mini-heat: .venv/.installed-train
 	  $(if $(ORDINARY),--normal $(ORDINARY))
 	$(BIN)/tvad train heatmap --data $(RUN)/heat --out $(RUN)/decoder
 	$(BIN)/python -m training.ship decoder $(RUN)/decoder
-	$(if $(ORDINARY),$(BIN)/python -m training.ordinary_levels $(ORDINARY))
+	$(if $(ORDINARY),$(BIN)/python -m training.ordinary_levels $(ORDINARY) --decoder tvad/decoders/mini)
 
 train-mini-words: .venv/.installed-train
 	$(BIN)/tvad train lvlm --out $(RUN)/simulated --minutes $(MINUTES)

@@ -115,11 +115,16 @@ def _spread(values: np.ndarray) -> str:
     return "-" if np.isnan(values).any() else f"{values.mean():.4f} ±{values.std():.4f}"
 
 
+def _parts(modes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part for mode in modes for part in MODES[mode][1]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="folder with train/, test/ and masks/")
     parser.add_argument("--clips", nargs="*", help="names of the test clips; all of them if not given")
-    parser.add_argument("--modes", nargs="*", default=list(MODES), choices=list(MODES))
+    usual = [mode for mode, (_, parts) in MODES.items() if "decoder" not in parts]
+    parser.add_argument("--modes", nargs="*", default=usual, choices=list(MODES))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     given = parser.parse_args()
     clips = list(ped2(given.root, "test", given.clips))
@@ -128,7 +133,7 @@ def main() -> None:
         if any(MODES[mode][0] for mode in given.modes):
             normal = [clip.video for clip in ped2(given.root, "train")]
             for seed, scene in scenes.items():
-                report = calibrate(normal, scene, seed=seed)
+                report = calibrate(normal, scene, Settings(parts=_parts(given.modes)), seed=seed)
             print(f"calibrated on {report.clips} clips, {report.frames} frames; tested on {len(clips)} clips")
         print(f"{'mode':30s}{''.join(f'{name:>17s}' for name in FIGURES)}")
         for mode in given.modes:

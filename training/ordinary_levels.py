@@ -8,12 +8,14 @@ clip's highest score by a level made without that clip.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from heatmap.levels import AlarmLevel, block_peaks, to_score
 from heatmap.memory import smooth
+from tvad.decoder_part import HeatDecoder
 from tvad.detector import Detector
 from tvad.parts import sigma_frames
 from tvad.scan import NOTHING
@@ -33,19 +35,27 @@ def peaks(detector: Detector, path: Path) -> dict[str, np.ndarray]:
     for thing in scan.things:
         rows = np.searchsorted(times, thing.times_s - 1e-6)
         np.maximum.at(words, rows, thing.level)
-    return {
+    found = {
         "memory": block_peaks(smooth(np.concatenate(scan.frame), sigma_frames(times)), times),
         "heat": block_peaks(heat.reshape(len(heat), -1).max(1).astype(np.float32), times),
         "words": block_peaks(words, times),
     }
+    if scan.decoded:
+        decoded = np.concatenate(scan.decoded).reshape(len(times), -1).max(1).astype(np.float32)
+        found["decoder"] = block_peaks(smooth(np.concatenate(scan.decoded_frame), sigma_frames(times)), times)
+        found["decoder heat"] = block_peaks(decoded, times)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--decoder", type=Path, help="folder of a heat decoder, to measure it too")
+    clips, folder = vars(parser.parse_args()).values()
     detector = Detector.from_settings(Settings())
+    if folder:
+        detector = replace(detector, decoder=HeatDecoder(folder))
     found: dict[str, list[np.ndarray]] = {}
-    clips = parser.parse_args().clips
     for path in clips:
         own = peaks(detector, path)
         print(f"{path.name:30s}", {k: np.round(np.quantile(v, [0.5, 0.9, 1]), 2).tolist() for k, v in own.items()})

@@ -36,6 +36,7 @@ from tvad.video import VideoReader, sha256_of
 from tvad.watcher import Watcher, encoded_and_watched
 from tvad.words import Habit, WordGuide
 
+RAW = Alarms(AlarmLevel(0.0, 1.0, 1.0, 1.0), AlarmLevel(0.0, 1.0, 1.0, 1.0))  # rarity = level
 SUSPECTS = 1  # moments that are shown though they raise no alarm
 SURE = {"scene": 0.99, "uncalibrated": 0.85}  # highest confidence
 
@@ -51,7 +52,7 @@ class Detector:
     scene: Scene | None
     guide: WordGuide | None
     words_alarm: AlarmLevel
-    decoder_alarms: Alarms
+    decoder_alarms: Alarms | None = None
     decoder: HeatDecoder | None = None
     seed: int = 0  # of the sample that a clip's own memory keeps
 
@@ -76,6 +77,11 @@ class Detector:
         alarm = words_alarm(guide, scene.looks) if guide and scene else None
         decoder = HeatDecoder(preset.decoder) if "decoder" in settings.parts else None
         decoded = (scene.decoder_alarms if scene else None) or preset.decoder_alarms
+        if decoder and decoded is None:
+            raise ValueError(
+                f"preset {preset.name!r} has no alarm levels for the part 'decoder'; measure them on this camera's "
+                "ordinary footage (`tvad calibrate --parts memory,decoder,words`) or leave the part out (--parts)"
+            )
         return cls(settings, preset, scene, guide, alarm or preset.alarms["words"], decoded, decoder)
 
     def analyze(self, path: str | Path, progress: Callable[[Progress], None] | None = None) -> Analysis:
@@ -94,7 +100,7 @@ class Detector:
             memory = MemoryPart(self.scene.memory if self.scene else None, self.seed)
         habit = habit_of(self.scene.looks) if self.scene else None
         words = WordsPart(self.guide, habit)
-        decoder = self._decoder_part(reader, habit)
+        decoder, alarms = self._decoder_part(reader, habit), self.decoder_alarms or RAW
         own_alarm = self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]
         scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
@@ -107,7 +113,7 @@ class Detector:
                 scan.add_levels(levels)
             ended = watcher.take_ended()
             for decoded in decoder.push(features, [*ended, *watcher.things.values()]) if decoder else ():
-                scan.add_decoded(decoded, self.decoder_alarms)
+                scan.add_decoded(decoded, alarms)
             scan.add_things(words.push(ended, now))
             if progress:
                 progress(Progress(now - reader.start_s, end_s - reader.start_s, len(scan.times_s)))
@@ -115,7 +121,7 @@ class Detector:
             scan.add_levels(levels)
         ended = watcher.finish()
         for decoded in decoder.finish(ended) if decoder else ():
-            scan.add_decoded(decoded, self.decoder_alarms)
+            scan.add_decoded(decoded, alarms)
         scan.add_things(words.finish(ended))
         return scan
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 PARTS = ("memory", "decoder", "words")
+USUAL_PARTS = ("memory", "words")  # the decoder joins them once its weights come with a preset
 MAX_SIDE_PX = 640  # analysis size: larger frames are scaled down while decoding
 
 
@@ -26,7 +27,7 @@ class Settings:
     scene: str | None = None
     anomaly: tuple[str, ...] | None = None
     normal: tuple[str, ...] | None = None
-    parts: tuple[str, ...] = PARTS
+    parts: tuple[str, ...] = USUAL_PARTS
     false_alarms_per_hour: float = 1.0
     device: str = "cpu"
 

@@ -31,9 +31,10 @@ class Preset:
     decoder: Path
 
     @property
-    def decoder_alarms(self) -> Alarms:
-        """Of the decoder, on ordinary footage of unknown cameras."""
-        return Alarms(self.alarms["decoder"], self.alarms["decoder heat"])
+    def decoder_alarms(self) -> Alarms | None:
+        """Of the decoder, on ordinary footage of unknown cameras; None where that was not measured."""
+        levels = [self.alarms.get(name) for name in ("decoder", "decoder heat")]
+        return Alarms(*levels) if all(levels) else None  # type: ignore[arg-type]
 
     @property
     def weights(self) -> tuple[Weight, ...]:
