@@ -11,6 +11,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from training.datasets.synthetic.actors import phase_of
 from training.datasets.synthetic.backdrop import Backdrop
 from training.datasets.synthetic.camera import Camera
 from training.datasets.synthetic.conditions import Light
@@ -22,7 +23,6 @@ MIN_DISTANCE_M = 0.6
 PX_PER_M = (1.0, 300.0)  # scales that actors draw at
 MAX_SHADOW = 0.45
 BURNING = ("fire", "explosion")
-GAITS = ("walk", "run", "push", "ride", "skate", "drive")  # go on with the way; everything else with the time
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Picture:
         scale = float(np.clip(camera.px_per_m(state.x, state.y, z), *PX_PER_M))
         pose = Pose(
             action=state.action,
-            phase=state.travelled / max(actor.stride, 1e-3) + (0.0 if state.action in GAITS else t_s),
+            phase=phase_of(state.action, state.travelled, actor.stride, t_s),
             progress=state.progress,
             heading=camera.seen_heading(state.x, state.y, state.heading),
             tilt=camera.sight_tilt(state.x, state.y),
