@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from training.datasets.synthetic import scripts
 from training.datasets.synthetic.assets import Assets, Background
@@ -26,7 +25,6 @@ from training.datasets.synthetic.layouts_place import Place
 from training.datasets.synthetic.picture import Picture
 from training.datasets.synthetic.stage import Life, Play, Pose, Sprite, State
 from training.datasets.truth import ANOMALIES, ClipTruth
-from tvad.cli_synth import app
 
 SMALL_WH = (320, 180)
 
@@ -387,18 +385,3 @@ def test_files_hold_what_was_drawn(tmp_path: Path, seed: int) -> None:
     from tvad.video import probe
 
     assert probe(folder / f"{seed:04d}.mp4").duration_s == pytest.approx(3.0, abs=0.11)
-
-
-def test_the_command_writes_clips_or_a_sheet(tmp_path: Path) -> None:
-    small = ["--size", "160x90", "--seconds", "3", "--count", "1", "--layout", "living room", "-q"]
-    run = CliRunner()
-    done = run.invoke(app, [str(tmp_path / "clips"), *small])
-    assert done.exit_code == 0, done.output
-    assert ClipTruth.load(tmp_path / "clips" / "0000.truth.json").split == "test"
-    sheet = tmp_path / "sheet.png"
-    assert run.invoke(app, ["--preview", str(sheet), *small]).exit_code == 0
-    assert sheet.read_bytes().startswith(b"\x89PNG")
-    for wrong in (["--size", "big"], ["--layout", "moon"], ["--split", "train"], ["--assets", str(tmp_path)]):
-        assert run.invoke(app, [str(tmp_path / "none"), *small, *wrong]).exit_code == 2
-    assert run.invoke(app, []).exit_code == 2
-    assert not (tmp_path / "none").exists()
