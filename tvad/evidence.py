@@ -239,9 +239,7 @@ class Curves:
                     tuple(str(n) for n in z["class_names"]),
                     z["class_probs"] if "class_probs" in z.files else None,
                     {name[5:]: z[name] for name in z.files if name.startswith("part_")},
-                    _sight({f.name: z[f"sight_{f.name}"] for f in fields(Sight)})
-                    if "sight_looks" in z.files
-                    else None,
+                    _sight({f.name: z[f"sight_{f.name}"] for f in fields(Sight)}) if "sight_looks" in z.files else None,
                 )
         except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             if isinstance(error, FileNotFoundError | EvidenceError):
