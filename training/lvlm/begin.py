@@ -2,7 +2,7 @@
 
 A language model copies words that it reads long before it learns a new code. So the one-hot groups of a thing (its
 cells, direction, colours, the verdict) are first written as the mean embedding of the words that stand for them, and
-training goes on from there. Everything else begins at random.
+training goes on from there. What has no name begins near one word, with a little of its own.
 
 Next: training/lvlm/tuned.py
 """
@@ -22,6 +22,7 @@ from tvad.lvlm.view import FACTS
 GAIN = 4.0  # of a one-hot number: there GELU is the identity
 NAMED = 0.5  # norm of a kind's embedding in those of what it tells
 QUIET = 0.25  # of the random start of what has no name
+VIDEO = " video"
 COUNTS = (" no", " one", " two", " three", " four", " five", " many")
 
 _CELLS = tuple(f" {name.replace('-', ' ')}" for name in CELL_NAMES)
@@ -58,6 +59,7 @@ def begin_with_names(rae: RegionAwareEncoder, table: torch.Tensor, dialogue: Dia
     assert len(TERMS) == COLOURS and len(COUNTS) == MANY + 1
     words = Words(table, dialogue)
     with torch.no_grad():
+        _calm(rae, words)
         for kind, groups, modules in (("fact_kind", FACTS, "facts"), ("kind", GROUPS, "things")):
             if not hasattr(rae, modules):
                 continue
@@ -67,6 +69,19 @@ def begin_with_names(rae: RegionAwareEncoder, table: torch.Tensor, dialogue: Dia
                 rows[n] = words.mean(KINDS[name]) * NAMED
                 if name in NAMES:
                     _name(held[name], [words.mean(text) for text in NAMES[name]])
+
+
+def _calm(rae: RegionAwareEncoder, words: "Words") -> None:
+    """Tokens of heat and pictures all begin near one word, and differ little: sixty loud ones would drown the rest."""
+    rae.base[:] = words.mean(VIDEO)
+    for name in ("region", "whole", "visual"):
+        if hasattr(rae, name):
+            last = getattr(rae, name)[2]
+            last.weight.mul_(QUIET)
+            last.bias[:] = words.mean(VIDEO)
+    for name in ("visual_place", "place"):
+        if hasattr(rae, name):
+            getattr(rae, name).mul_(QUIET)
 
 
 class Words:
