@@ -39,23 +39,29 @@ CLIPS := 1500
 MINUTES := 180
 ORDINARY := $(wildcard ../shared/data/street/vtest.avi ../shared/data/street/people_intel.mp4 ../shared/data/street/road_bgs03.avi)
 
+# A step of training takes and gives back thousands of blocks: with jemalloc (Debian: libjemalloc2) that kept its memory,
+# training the language model took 0.6 of the time. It is used where it is.
+JEMALLOC := $(firstword $(wildcard /usr/lib/*/libjemalloc.so.2))
+KEEP := dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0
+TRAIN := $(if $(JEMALLOC),LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=$(KEEP) )$(BIN)/tvad train
+
 train-mini: train-mini-heat train-mini-words
 
 train-mini-heat: .venv/.installed-train
 	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split train --synthetic $(CLIPS) --first 1000 --workers 2
 	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split validation --synthetic 48 --first 5000 --workers 2 \
 	  $(if $(ORDINARY),--normal $(ORDINARY))
-	$(BIN)/tvad train heatmap --data $(RUN)/heat --out $(RUN)/decoder
+	$(TRAIN) heatmap --data $(RUN)/heat --out $(RUN)/decoder
 	$(BIN)/python -m training.ship decoder $(RUN)/decoder
 	$(if $(ORDINARY),$(BIN)/python -m training.ordinary_levels $(ORDINARY) --decoder tvad/decoders/mini)
 
 train-mini-words: .venv/.installed-train
-	$(BIN)/tvad train lvlm --out $(RUN)/simulated --minutes $(MINUTES)
+	$(TRAIN) lvlm --out $(RUN)/simulated --minutes $(MINUTES)
 	$(BIN)/python -m training.lvlm.rendered prepare $(RUN)/analysed --split train --first 10000 --count $(CLIPS)
 	$(BIN)/python -m training.lvlm.rendered prepare $(RUN)/analysed --split validation --first 20000 --count 100
 	$(BIN)/python -m training.lvlm.rendered prepare $(RUN)/analysed --split test --first 30000 --count 200
 	$(BIN)/python -m training.lvlm.rendered pack $(RUN)/analysed $(RUN)/pack
-	$(BIN)/tvad train lvlm --out $(RUN)/rendered --start $$(ls -d $(RUN)/simulated/checkpoint-*/adapter | tail -1) \
+	$(TRAIN) lvlm --out $(RUN)/rendered --start $$(ls -d $(RUN)/simulated/checkpoint-*/adapter | tail -1) \
 	  --rendered $(RUN)/pack --minutes $(MINUTES)
 	$(BIN)/python -m training.ship adapter $(RUN)/rendered
 	$(BIN)/python -m training.lvlm.evaluate tvad/adapters/mini $(RUN)/pack --calibrate

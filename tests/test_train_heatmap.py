@@ -239,6 +239,15 @@ def test_what_looks_say_is_kept_unless_asked(folder: Path, tmp_path: Path, look_
     assert any(name.startswith("projections.3.") for name in changed) == bool(look_lr)
 
 
+def test_what_cells_look_like_is_kept_where_asked(folder: Path, tmp_path: Path) -> None:
+    begin = new_decoder(SMALL).state_dict()
+    config = replace(QUICK, steps=3, every=3, appearance_lr=0.0)
+    end = fit(Folder(folder, "train"), None, tmp_path / "out", config, SMALL, lambda line: None).state_dict()
+    changed = {name for name in begin if not torch.equal(begin[name], end[name])}
+    assert "projections.2.first.weight" in changed
+    assert all(name.startswith(("projections.2.", "omega")) for name in changed)
+
+
 @pytest.mark.parametrize("look_lr", [0.0, 0.5])
 def test_a_killed_run_goes_on_to_the_same_weights(folder: Path, tmp_path: Path, look_lr: float) -> None:
     config = replace(QUICK, look_lr=look_lr)

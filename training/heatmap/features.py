@@ -1,6 +1,6 @@
 """Features for the decoder's training: a clip through the shipped encoder and watcher, a few runs of frames kept.
 
-    python -m training.heatmap.features DATA --split train --synthetic 200 [--first 0] [--workers 2]
+    python -m training.heatmap.features DATA --split train --synthetic 200 [--first 0] [--workers 2] [--assets FOLDER]
     python -m training.heatmap.features DATA --split train --clips FOLDER   (NNNN.mp4, .ids.npz, .truth.json)
     python -m training.heatmap.features DATA --split train --normal a.mp4 b.mp4
 
@@ -16,7 +16,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -159,15 +161,25 @@ def choose_runs(times_s: np.ndarray, truth: ClipTruth, rng: np.random.Generator)
     return np.concatenate([np.arange(s, s + RUN) for s in sorted(chosen)])
 
 
-def made(seed: int, split: str) -> tuple[Iterator[Moment], Callable[[], ClipTruth]]:
-    """A clip of the generator, of a size and rate of its own."""
+def made(seed: int, split: str, assets: Path | None = None) -> tuple[Iterator[Moment], Callable[[], ClipTruth]]:
+    """A clip of the generator, of a size and rate of its own. assets: real people and places to mix in."""
     from training.datasets.synthetic.clip import make_clip
 
     dice = np.random.default_rng([seed, 77])
     size = SIZES[int(dice.integers(len(SIZES)))]
-    clip = make_clip(seed, split=split, seconds=float(dice.uniform(6, 12)), fps=float(dice.choice(RATES)), size_wh=size)
+    seconds, fps = float(dice.uniform(6, 12)), float(dice.choice(RATES))
+    real = opened(assets) if assets else None
+    clip = make_clip(seed, split=split, seconds=seconds, fps=fps, size_wh=size, assets=real)
     pairs = zip(clip.frames(), clip.times_s.tolist(), strict=True)
     return ((frame, ids, t) for (frame, ids), t in pairs), lambda: clip.truth
+
+
+@lru_cache(maxsize=1)
+def opened(folder: Path) -> Any:
+    """The assets in a folder, read once in a process."""
+    from training.datasets.synthetic.assets import Assets
+
+    return Assets.load(folder)
 
 
 def written(video: Path) -> tuple[Iterator[Moment], Callable[[], ClipTruth]]:
@@ -202,13 +214,15 @@ def stretches(path: Path) -> list[tuple[float, float]]:
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to make: a seed of the generator, a video with its truth, or a stretch of one that is ordinary."""
+    """One clip to make: a seed of the generator, a video with its truth, or a stretch of one that is ordinary. assets:
+    of the generator."""
 
     out: Path
     split: str
     seed: int = 0
     video: Path | None = None
     stretch: tuple[float, float] | None = None
+    assets: Path | None = None
 
     def run(self) -> str:
         """Its path, or why there is none."""
@@ -225,7 +239,7 @@ class Job:
 
     def _open(self) -> tuple[Iterator[Moment], Callable[[], ClipTruth]]:
         if self.video is None:
-            return made(self.seed, self.split)
+            return made(self.seed, self.split, self.assets)
         return filmed(self.video, self.split, *self.stretch) if self.stretch else written(self.video)
 
 
@@ -271,13 +285,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--split", choices=("train", "validation"), required=True)
     parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="clips of the generator")
     parser.add_argument("--first", type=int, default=0, help="seed of the first of them")
+    parser.add_argument("--assets", type=Path, metavar="FOLDER", help="real people and places to mix into them")
     parser.add_argument("--clips", type=Path, metavar="FOLDER", help="videos with instance maps and truth")
     parser.add_argument("--normal", nargs="*", type=Path, default=[], metavar="VIDEO", help="ordinary footage")
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args(arguments)
     folder = given.data / given.split
     jobs = [
-        Job(folder / f"made-{seed:06d}.safetensors", given.split, seed)
+        Job(folder / f"made-{seed:06d}.safetensors", given.split, seed, assets=given.assets)
         for seed in range(given.first, given.first + given.synthetic)
     ]
     for video in sorted(given.clips.glob("*.mp4")) if given.clips else []:

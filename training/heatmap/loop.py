@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from heatmap.decoder import DecoderConfig, HeatmapDecoder
+from heatmap.decoder import DecoderConfig, HeatmapDecoder, Tap
 from heatmap.decoder_loss import MODES, heat_loss
 from training.heatmap.data import Augment, Batch, Folder, batch_at
 from training.heatmap.model import mini_config, new_decoder, write_checkpoint
@@ -31,6 +31,7 @@ from training.heatmap.selection import SelectionScore, selection
 from tvad.evidence import write_atomic
 
 STATE_FILE, LOG_FILE = "state.safetensors", "metrics.jsonl"
+APPEARANCE = ("fine", "coarse")  # taps of what cells look like
 Say = Callable[[str], None]
 
 
@@ -40,7 +41,8 @@ class TrainConfig:
     highest, after a warm-up over a share of the steps, then falling to a twentieth as a cosine. loss: one of
     decoder_loss.MODES. every: updates between two selections. precision: "no" or "bf16". look_lr: learning rate of
     taps that lie in the text space, as a share; 0 leaves them as they are: what the classifier says of a look was
-    learned from photographs, and drawn things would only unteach it.
+    learned from photographs, and drawn things would only unteach it. appearance_lr: the same for the taps named in
+    APPEARANCE, whose drawn features differ from filmed ones; movement is the same in both.
     """
 
     steps: int = 2000
@@ -48,6 +50,7 @@ class TrainConfig:
     runs: int = 2
     lr: float = 1e-3
     look_lr: float = 0.0
+    appearance_lr: float = 1.0
     warm_up: float = 0.03
     weight_decay: float = 0.01
     clip_norm: float = 1.0
@@ -65,8 +68,10 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1 (--{name.replace('_', '-')})")
         if not self.lr > 0:
             raise ValueError(f"lr is {self.lr}; it must be above 0 (--lr)")
-        if not 0 <= self.look_lr <= 1:
-            raise ValueError(f"look_lr is {self.look_lr}; it must be in [0, 1] (--look-lr)")
+        for name in ("look_lr", "appearance_lr"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} is {share}; it must be in [0, 1] (--{name.replace('_', '-')})")
         if self.loss not in MODES:
             raise ValueError(f"loss is {self.loss!r}; choose one of {list(MODES)} (--loss)")
         if self.precision not in ("no", "bf16"):
@@ -145,14 +150,14 @@ def fit(
 
 def groups_of(decoder: HeatmapDecoder, config: TrainConfig) -> list[dict[str, Any]]:
     """What the optimizer changes, and with which share of the learning rate; the rest takes no gradient."""
-    looks = [p for m in decoder.projections if m.tap.text_space for p in m.parameters()]  # type: ignore[union-attr]
-    known = {id(p) for p in looks}
-    groups = [{"params": [p for p in decoder.parameters() if id(p) not in known], "share": 1.0}]
-    if config.look_lr:
-        return [*groups, {"params": looks, "share": config.look_lr}]
-    for p in looks:
+    by_share: dict[float, list[torch.nn.Parameter]] = {1.0: [decoder.omega]}
+    for module in decoder.projections:
+        tap: Tap = module.tap  # type: ignore[assignment]
+        share = config.look_lr if tap.text_space else config.appearance_lr if tap.name in APPEARANCE else 1.0
+        by_share.setdefault(share, []).extend(module.parameters())
+    for p in by_share.pop(0.0, []):
         p.requires_grad_(False)
-    return groups
+    return [{"params": params, "share": share} for share, params in by_share.items()]
 
 
 def learn(decoder: Any, batch: Batch, config: TrainConfig, backward: Callable[[torch.Tensor], Any]) -> dict[str, float]:

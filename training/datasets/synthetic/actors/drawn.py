@@ -6,6 +6,7 @@ Next: training/datasets/synthetic/actors/people.py
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 
 import cv2
@@ -32,7 +33,7 @@ def _grain() -> np.ndarray:
     return (total / total.std()).astype(np.float32)
 
 
-class Drawn:
+class Drawn(ABC):
     """An actor that makes a Model of itself for a pose. Those that inherit give `model` and the values of Actor."""
 
     noun: str
@@ -50,9 +51,9 @@ class Drawn:
         self._pixels = 0
         self._stain = tuple(rng.integers(0, 256, 2).tolist())
 
+    @abstractmethod
     def model(self, pose: Pose) -> Model:
         """Solids in a pose; heading and tilt are left to the drawing."""
-        raise NotImplementedError
 
     def draw(self, px_per_m: float, pose: Pose) -> Sprite:
         """Picture at a scale of px_per_m pixels a metre. ValueError for a scale outside 1 to 300."""
