@@ -44,9 +44,10 @@ class Options:
     rendered: packs of analysed clips (training/lvlm/rendered.py), and share: how many of the examples come from them.
     looks: a file of real looks for simulated clips (same place), "" for none. steps, minutes: whichever is over first;
     0 for no limit. batch: sequences a step, in `accumulate` parts. warm_up: steps. rae_rate, lora_rate: learning rates,
-    at their highest; they end at `last` of that. slices, pictures, base: of the view and the encoder
-    (tvad/lvlm/view.py). every: steps between checkpoints, check: between validations, of `checked` clips. threads: of
-    the CPU, 0 for all. On a CPU, dropout keeps training/lvlm/lean.py from being used.
+    at their highest; they end at `last` of that. lead: weight of an answer's first token, in which yes or no is
+    decided, against the others. slices, pictures, base: of the view and the encoder (tvad/lvlm/view.py). every: steps
+    between checkpoints, check: between validations, of `checked` clips. threads: of the CPU, 0 for all. On a CPU,
+    dropout keeps training/lvlm/lean.py from being used.
     """
 
     out: Path = Path("runs/lvlm")
@@ -64,6 +65,7 @@ class Options:
     rae_rate: float = 1e-3
     lora_rate: float = 4e-4
     last: float = 0.05
+    lead: float = 5.0
     decay: float = 0.01
     rank: int = 16
     alpha: float = 32.0
@@ -88,6 +90,8 @@ class Options:
             raise ValueError("a training needs an end: --steps or --minutes")
         if self.batch % self.accumulate:
             raise ValueError(f"{self.batch} sequences cannot be read in {self.accumulate} equal parts (--accumulate)")
+        if not self.lead > 0:
+            raise ValueError(f"the weight of an answer's first token is {self.lead}; it is above 0 (--lead)")
         if not 0 <= self.share <= 1:
             raise ValueError(f"share of rendered clips is {self.share}; it is between 0 and 1 (--share)")
 
@@ -149,6 +153,7 @@ class Training:
             put_weights(tuned, adapter)
         else:
             tuned = Tuned.begin(o.config(), self.folder, self.dtype, o.named)
+        tuned.lead = o.lead
         self.tuned = tuned.to(self.accelerator.device)
         optimiser = torch.optim.AdamW(tuned.groups(o.rae_rate, o.lora_rate, o.decay), betas=(0.9, 0.98))
         self.rates = [group["lr"] for group in optimiser.param_groups]

@@ -63,6 +63,7 @@ class Tuned(nn.Module):
         for parameter in trainable(rae, model):
             parameter.data = parameter.data.float()
         self._lean: LeanLlama | None = None
+        self.lead = 1.0  # weight of an answer's first token, in the loss
 
     @classmethod
     def begin(
@@ -100,15 +101,18 @@ class Tuned(nn.Module):
         ]
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Mean cross-entropy over the supervised tokens of a batch."""
+        """Mean cross-entropy over the supervised tokens of a batch; the first of each answer counts `lead` times."""
         with torch.autocast(batch.ids.device.type, enabled=False):
             given = self.rae(batch.views)
         with self.injector.given(given):
             hidden = self._hidden(batch)
         wanted = batch.labels[:, 1:]
         chosen = wanted != IGNORED
+        first = (chosen & (batch.labels[:, :-1] == IGNORED))[chosen]
         logits = self._words(hidden[:, :-1][chosen])
-        return F.cross_entropy(logits.float(), wanted[chosen])
+        each = F.cross_entropy(logits.float(), wanted[chosen], reduction="none")
+        weight = torch.where(first, self.lead, 1.0)
+        return (each * weight).sum() / weight.sum()
 
     def _hidden(self, batch: Batch) -> torch.Tensor:
         inner = self.model.get_base_model().model
