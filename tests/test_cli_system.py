@@ -10,6 +10,7 @@ import pytest
 
 from tvad import __version__, cli, cli_show
 from tvad.presets import PRESETS
+from tvad.presets.own import own_weights
 
 
 class Ran(NamedTuple):
@@ -34,9 +35,17 @@ def tvad(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 def test_models_tells_every_weight(tvad: Callable[..., Ran]) -> None:
     rows = json.loads(tvad("models", "--json").out)["models"]
-    assert [row["weights"] for row in rows] == [w.name for p in PRESETS.values() for w in p.weights]
+    assert [row["weights"] for row in rows] == [
+        w.name for p in PRESETS.values() for w in (*p.weights, *own_weights(p.name))
+    ]
     assert all(row["licence"] and row["sha256"] and row["present"] is True for row in rows)
     assert "Apache-2.0" in tvad("models").out
+
+
+def test_what_this_package_brings_is_what_was_noted_when_it_was_shipped() -> None:
+    own = own_weights("mini")
+    assert "adapter-mini" in [w.name for w in own]
+    assert all(w.is_whole() for w in own)
 
 
 def test_doctor_finds_this_machine_well(tvad: Callable[..., Ran]) -> None:

@@ -7,13 +7,16 @@ What is there is replaced once the new weights could be read. The cards (MODEL_C
 """
 
 import argparse
+import hashlib
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from tvad.evidence import write_atomic
-from tvad.lvlm.adapter import SHIPPED, Adapter
+from tvad.lvlm.adapter import FILES, SHIPPED, Adapter
 from tvad.presets import get_preset
+from tvad.presets.own import SUMS
 
 LARGEST_BYTES = 48 * 2**20  # all weights that come with the package
 
@@ -26,12 +29,20 @@ def decoder(run: Path, preset: str) -> Path:
     folder = get_preset(preset).decoder
     for name in (WEIGHTS_FILE, CONFIG_FILE):
         _copy(run / name, folder / name)
+    note(folder / WEIGHTS_FILE)
     return folder
 
 
 def _copy(source: Path, target: Path) -> None:
     data = source.read_bytes()
     write_atomic(target, lambda file: file.write(data))
+
+
+def note(path: Path) -> None:
+    """Write down beside it what a file of weights is, for `tvad models` and `tvad doctor`."""
+    data = path.read_bytes()
+    text = json.dumps({path.name: [hashlib.sha256(data).hexdigest(), len(data)]}) + "\n"
+    write_atomic(path.parent / SUMS, lambda file: file.write(text.encode()))
 
 
 def adapter(run: Path, preset: str) -> Path:
@@ -41,6 +52,7 @@ def adapter(run: Path, preset: str) -> Path:
     newest = found(run)
     folder = SHIPPED / preset
     Adapter.load(newest[-1] / "adapter" if newest else run).save(folder, half=True)
+    note(folder / FILES[1])
     return folder
 
 

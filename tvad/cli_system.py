@@ -7,6 +7,7 @@ import typer
 
 from tvad import __version__, cache, cli_show
 from tvad.presets import PRESETS
+from tvad.presets.own import own_weights
 
 app = typer.Typer()
 cache_app = typer.Typer(help="Show or clear the analyses that are kept.", invoke_without_command=True)
@@ -31,7 +32,7 @@ def models(as_json: Json = False) -> None:
             "present": weight.find() is not None,
         }
         for preset in PRESETS.values()
-        for weight in preset.weights
+        for weight in (*preset.weights, *own_weights(preset.name))
     ]
     if as_json:
         return cli_show.print_json({"models": rows})

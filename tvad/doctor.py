@@ -15,6 +15,7 @@ from typing import Literal
 
 from tvad import cache
 from tvad.presets import PRESETS
+from tvad.presets.own import own_weights
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "gif")
 ENCODERS = ("libx264",)
@@ -94,7 +95,7 @@ def _codecs() -> list[Check]:
 def _weights() -> list[Check]:
     found = []
     for preset in PRESETS.values():
-        for weight in preset.weights:
+        for weight in (*preset.weights, *own_weights(preset.name)):
             whole = weight.is_whole()
             text = f"{weight.size_bytes / 1e6:.1f} MB, sha256 as known" if whole else ""
             problem = "not installed" if weight.find() is None else "damaged: not the known sha256"
