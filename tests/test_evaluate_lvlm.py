@@ -1,5 +1,7 @@
 """Evaluation and ablations of the region tokens, and drawn clips as they are kept for training."""
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +16,13 @@ from training.datasets.records import clip_record
 from training.lvlm import ablate, rendered
 from training.lvlm.asking import Asked, answers_to
 from training.lvlm.data import Example, Simulated, told
-from training.lvlm.evaluate import Answered, fit_yes, probability, report, run_protocol, with_interval
+from training.lvlm.evaluate import Answered, fit_yes, keep, probability, report, run_protocol, with_interval
 from training.lvlm.matched import knowable, match, mirrored_curves, mirrored_evidence, mirrored_truth, mirrored_word
 from training.lvlm.rendered import FILES, load_pack, looks, pack
 from training.lvlm.simulate import Faults, sample
 from training.lvlm.tuned import Tuned
+from training.ship import note
+from tvad.lvlm.adapter import Adapter
 from tvad.lvlm.dialogue import Dialogue
 from tvad.lvlm.tokens import n_tokens
 from tvad.lvlm.view import ViewConfig, view_of
@@ -100,6 +104,21 @@ def test_intervals_draw_sources_not_items() -> None:
     two = with_interval(mean, items, ["a"] * 50 + ["b"] * 50, 300)
     assert many["value"] == two["value"] == 0.5
     assert two["interval"] == [0.0, 1.0] and many["interval"][1] - many["interval"][0] < 0.3
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_a_calibrated_adapter_keeps_its_precision_and_its_note(half: bool, tmp_path: Path) -> None:
+    adapter = make_adapter(make_folder(tmp_path / "model"))
+    folder = tmp_path / "adapter"
+    adapter.save(folder, half)
+    note(folder / "adapter.safetensors")
+    before = (folder / "sums.json").read_text(), (folder / "adapter.safetensors").stat().st_size
+    keep(Adapter(adapter.config, adapter.rae, adapter.lora, (2.0, -1.0)), folder)
+    assert Adapter.load(folder).yes_no == (2.0, -1.0)
+    assert (folder / "adapter.safetensors").stat().st_size == before[1]
+    noted = json.loads((folder / "sums.json").read_text())["adapter.safetensors"]
+    assert noted == [hashlib.sha256((folder / "adapter.safetensors").read_bytes()).hexdigest(), before[1]]
+    assert (folder / "sums.json").read_text() != before[0]
 
 
 @pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.4, 1.5), (2.5, -1.0)])

@@ -21,17 +21,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 
 from training.datasets.qa import QA, protocol
 from training.datasets.records import clip_record
 from training.lvlm.asking import Answerer, Asked, answers_to
 from training.lvlm.data import Example, Simulated
 from training.lvlm.tuned import Tuned, quick
+from training.ship import note
 from training.slots import slot_scores
 from training.text_metrics import balanced_interval, corpus_bleu, expected_calibration_error, said_yes, yes_no
 from tvad.evidence import write_atomic
-from tvad.lvlm.adapter import Adapter
+from tvad.lvlm.adapter import FILES, Adapter
 from tvad.lvlm.tokens import RaeConfig
+from tvad.presets.own import SUMS
 
 DRAWS = 500  # of a bootstrap
 UNSEEN = 2 * 10**6  # number of the first simulated clip
@@ -241,12 +244,22 @@ def main(given: list[str] | None = None) -> int:
     with quick(tuned, next(tuned.rae.parameters()).device):
         if o.calibrate:
             yes = calibrated(tuned, rae, clips(adapter, o.packs, "validation", o.simulated, o.limit))
-            Adapter(adapter.config, adapter.rae, adapter.lora, yes).save(o.adapter)
+            keep(Adapter(adapter.config, adapter.rae, adapter.lora, yes), o.adapter)
         examples = clips(adapter, o.packs, o.split, o.simulated, o.limit)
         answered = run_protocol(tuned, rae, examples, o.phrasings, o.history)
     about = {"split": o.split, "phrasings": o.phrasings, "history": o.history, "synthetic": True, "yes": list(yes)}
     tell(about | report(answered, yes, o.draws), o.out)
     return 0
+
+
+def keep(adapter: Adapter, folder: Path) -> None:
+    """Write an adapter over the one in `folder`, in the precision of that, and what was noted of it."""
+    path = folder / FILES[1]
+    with safe_open(path, "numpy") as old:
+        half = any(old.get_slice(name).get_dtype() == "F16" for name in old.keys())  # noqa: SIM118 - not a dict
+    adapter.save(folder, half)
+    if (folder / SUMS).is_file():
+        note(path)
 
 
 if __name__ == "__main__":
