@@ -251,12 +251,15 @@ def test_a_mirrored_clip_has_mirrored_words() -> None:
 # --- packs --------------------------------------------------------------------------------------------------------
 
 
+SEEN = Faults(missed=0, weak=0)  # what nothing was seen of is left out of a pack
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("analysed")
     for split, count in (("train", 6), ("validation", 3), ("test", 2)):
         for number in range(count):
-            drawn = sample(12, number, split=split)
+            drawn = sample(12, number, SEEN, split)
             folder = root / split / f"{number:06d}"
             drawn.truth.save(folder / FILES[0])
             drawn.evidence.save(folder / FILES[1])
@@ -268,7 +271,7 @@ def test_a_pack_holds_the_views_and_their_mirrors(kept: Path, tmp_path: Path) ->
     counts = pack([kept], tmp_path, RAE.view)
     train = load_pack(tmp_path, "train", RAE.view)
     assert len(train) == counts["train"] == 12 and counts["validation"] == 3 and counts["test"] == 2
-    first = sample(12, 0)
+    first = sample(12, 0, SEEN)
     for (name, wanted), got in zip(
         view_of(first.evidence, first.curves, None, RAE.view).arrays().items(),
         train[0].view.arrays().values(),

@@ -5,10 +5,11 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from heatmap.levels import to_score
 from heatmap.tracks import box_iou
 from training.datasets.truth import ANOMALIES
 from training.lvlm.scenes import DEEDS, draw_truth
-from training.lvlm.simulate import Faults, sample, simulate
+from training.lvlm.simulate import Faults, sample, simulate, usual_peak
 from tvad.classifier import class_names
 from tvad.evidence import Evidence
 from tvad.lvlm.view import shown_evidence
@@ -143,3 +144,11 @@ def test_real_looks_are_used_where_there_are_some():
     taken = [look for s in drawn for look in s.curves.sight.looks if (look == 7).all()]
     assert taken
     assert not any((look == 7).all() for n in range(60) for look in sample(11, n).curves.sight.looks)
+
+
+@pytest.mark.parametrize(("per_hour", "duration_s"), [(360.0, 10.0), (36.0, 10.0), (360.0, 4.0)])
+def test_ordinary_clips_reach_a_score_as_often_as_it_promises(per_hour: float, duration_s: float) -> None:
+    rng = np.random.default_rng(0)
+    peaks = np.array([usual_peak(duration_s, rng) for _ in range(4000)])
+    wanted = 1 - np.exp(-per_hour * duration_s / 3600)
+    assert (peaks >= to_score(-np.log(per_hour))).mean() == pytest.approx(wanted, abs=0.025)

@@ -37,7 +37,8 @@ FILES = ("truth.json", "evidence.json", "scores.npz")
 
 
 def prepare(seeds: Sequence[int], out: Path, split: str = "train", **wanted: Any) -> Iterator[Path]:
-    """Draw and analyse the clips of `seeds`, one after the other; each folder as soon as it is there.
+    """Draw and analyse the clips of `seeds`, one after the other; each folder as soon as it is there. A seed that gives
+    no clip is left out, with a line on stderr.
 
     wanted: arguments of make_clip besides seed and split.
     """
@@ -50,10 +51,15 @@ def prepare(seeds: Sequence[int], out: Path, split: str = "train", **wanted: Any
     for seed in seeds:
         target = root / f"{seed:06d}"
         if not target.is_dir():
+            try:
+                clip = make_clip(seed, split=split, **wanted)
+            except ValueError as error:
+                print(error, file=sys.stderr, flush=True)
+                continue
             detector = detector or Detector.from_settings(Settings())
             unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=root))
             try:
-                truth = write_clip(make_clip(seed, split=split, **wanted), unfinished / "clip")
+                truth = write_clip(clip, unfinished / "clip")
                 video = next((unfinished / "clip").glob("*.mp4"))
                 evidence, curves = detector.analyze(video)
                 truth.save(unfinished / FILES[0])

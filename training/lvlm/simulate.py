@@ -3,7 +3,9 @@
 Boxes jitter by about a patch, tracks begin late, end early or break, things are missed, normal clips have heat of their
 own, labels and colours are sometimes wrong. What the detector saw nothing of is taken out of the truth: nobody could
 answer for it from the evidence. What it saw only weakly stays, and so does false heat: telling them apart is the task.
-Levels and shapes of heat follow what the shipped detector gives on footage: 0.2 where nothing is, blobs of 0.5 to 0.9.
+The highest level of what is ordinary is drawn from what a score promises (heatmap/levels.py: how often an hour ordinary
+footage reaches it). Without calibration most anomalies stay below the threshold of one false alarm an hour, and whoever
+asks about a clip of ten seconds expects more: so half of them here do, down to what ordinary clips reach as well.
 
 Next: training/lvlm/looks.py
 """
@@ -26,6 +28,7 @@ from tvad.findings import confidence, summarise
 from tvad.sight import EVERY_S, GRID, Sight
 
 THRESHOLD = 0.5
+WEAK_NATS = (-5.0, 0.0)  # rarity of an anomaly below the threshold: 150 times to once an hour
 PATCH_CHANNELS = 152
 
 
@@ -35,15 +38,15 @@ class Faults:
 
     anomalous: float = 0.5  # of the clips
     missed: float = 0.05  # of the anomalous things
-    weak: float = 0.08  # of them: heat below the threshold, no track
+    weak: float = 0.5  # of them: heat below the threshold, so no event, only a least usual moment
     broken: float = 0.12  # of the tracks
     late_s: float = 0.3  # mean delay of a track's start, and earliness of its end
     jitter: float = 0.35  # of a box centre, in heat cells
-    warm: float = 0.6  # of the ordinary things: heat below the threshold
-    stray: float = 0.15  # clips with a weak blob where nothing is
-    alarm: float = 0.2  # of the clips: something ordinary is taken for an anomaly
-    mislabel: float = 0.1  # of the tracks: looks of another thing
-    unseen: float = 0.06  # of the tracks: the classifier did not look
+    warm: float = 0.6  # of the ordinary things: heat of their own
+    stray: float = 0.3  # of the clips: the least usual of what is ordinary is a blob where nothing is
+    alarm: float = 0.06  # of the clips: something ordinary is taken for an anomaly
+    mislabel: float = 0.12  # of the tracks: looks of another thing
+    unseen: float = 0.12  # of the tracks: the classifier did not look
 
 
 class Sample(NamedTuple):
@@ -102,7 +105,8 @@ def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator, real: R
         if fate < faults.missed:
             missed.append(target.id)
             continue
-        high = rng.uniform(0.3, 0.45) if fate < faults.missed + faults.weak else rng.uniform(0.53, 0.88)
+        weak = fate < faults.missed + faults.weak
+        high = float(to_score(rng.uniform(*WEAK_NATS))) if weak else rng.uniform(0.53, 0.88)
         hot += _heated(target, target.anomalous_s[0], high, times, cell, truth.size_wh, faults, rng)
     seen = {h.target for h in hot}
     gone = {t.id for t in truth.anomalous} - seen
@@ -111,18 +115,23 @@ def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator, real: R
         if not truth.has_anomaly:
             return None
     ordinary = [t for t in truth.targets if t.anomaly is None]
-    alarming = ordinary[rng.integers(len(ordinary))] if ordinary and rng.random() < faults.alarm else None
+    alarming = ordinary[rng.integers(len(ordinary))] if ordinary and rng.random() >= faults.stray else None
+    peak = rng.uniform(0.4, 0.68) if rng.random() < faults.alarm else usual_peak(truth.duration_s, rng)
     for target in ordinary:
         span = target.times_s[0], target.times_s[-1]
-        high = rng.uniform(0.4, 0.68) if target is alarming else rng.uniform(0.22, 0.36)
+        high = peak if target is alarming else rng.uniform(0.2, peak)
         if target is alarming or rng.random() < faults.warm:
             hot += _heated(target, span, high, times, cell, truth.size_wh, faults, rng)
-    if rng.random() < faults.stray:
-        hot += _stray(rng.uniform(0.27, 0.56), times, cell, truth.size_wh, rng)
-    if not hot:  # something is the least usual in any clip
-        hot += _stray(rng.uniform(0.21, 0.3), times, cell, truth.size_wh, rng)
+    if alarming is None:  # something is the least usual in any clip
+        hot += _stray(peak, times, cell, truth.size_wh, rng)
     heat = _paint(hot, len(times), shape, cell, rng)
     return _conclude(truth, fps, times, heat, hot, faults, rng, real)
+
+
+def usual_peak(duration_s: float, rng: np.random.Generator) -> float:
+    """The highest score of an ordinary clip: as if alarms of a level came at random at the rate which it promises."""
+    per_hour = rng.exponential() * 3600 / duration_s
+    return float(np.clip(to_score(-np.log(max(per_hour, 1e-6))), 0.21, 0.9))
 
 
 def _heated(
@@ -151,7 +160,7 @@ def _heated(
         boxes = np.stack(
             [np.interp(times[piece], target.times_s, column) for column in zip(*target.boxes, strict=True)], 1
         )
-        level = high + 0.05 * _wander(rng, len(piece)) + rng.normal(0, 0.01, len(piece))
+        level = high - 0.05 * np.abs(_wander(rng, len(piece))) + rng.normal(0, 0.01, len(piece))
         out.append(
             _Hot(target.id, target.noun, piece, _jittered(boxes, cell, size_wh, faults, rng), level.clip(0.2, 0.97))
         )
@@ -183,7 +192,7 @@ def _stray(
     half = cell * rng.uniform(0.6, 2.5, 2)
     boxes = np.clip(np.concatenate([centre - half, centre + half], 1), 0, np.tile(np.array(size_wh) - 1.0, 2))
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
-    level = high + 0.03 * _wander(rng, len(rows))
+    level = high - 0.03 * np.abs(_wander(rng, len(rows)))
     return [_Hot(0, "", rows, boxes, level.clip(0.2, 0.97))]
 
 
