@@ -1,28 +1,33 @@
 """Yes or no on real clips: sensitivity, specificity and balanced accuracy of each set.
 
-    python -m training.evaluate_answers ../shared/data [--explain WAY] [--sets ped2 falls fights street] [--table]
+    python -m training.evaluate_answers ../shared/data [--explain WAY ...] [--sets ped2 falls fights street] [--table]
 
-Every clip is asked "Is there any anomaly in the video?" without a scene. The verdict is the answer's first word.
+Every clip is analysed once, without a scene, and asked "Is there any anomaly in the video?" in each way. The verdict is
+the answer's first word; "not sure" before it is counted, and the word still taken.
 """
 
 import argparse
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from chat.session import Answer
 from training.answer_sets import SETS
 from training.metrics import auc
 from tvad.api import analyze, open_session
 from tvad.settings import Settings
 
+VERDICT = re.compile(r"(?P<unsure>\[Not sure[^\]]*\])?\W*(?P<word>yes|no)\b", re.IGNORECASE)
 QUESTION = "Is there any anomaly in the video?"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--explain", default=None)
+    parser.add_argument("--explain", nargs="+", default=["report"], metavar="WAY")
     parser.add_argument("--sets", nargs="+", choices=sorted(SETS), default=list(SETS))
     parser.add_argument("--limit", type=int, default=None, help="clips of each class and set")
     parser.add_argument("--table", action="store_true", help="print every clip")
@@ -30,33 +35,56 @@ def main() -> None:
     for name in given.sets:
         labelled = _limited(SETS[name](given.data), given.limit)
         if labelled:
-            print(_row(name, labelled, given.explain, given.table))
+            for line in _rows(name, labelled, given.explain, given.table):
+                print(line, flush=True)
 
 
 def _limited(labelled: list[tuple[Path, bool]], limit: int | None) -> list[tuple[Path, bool]]:
     return [item for wanted in (True, False) for item in [x for x in labelled if x[1] == wanted][:limit]]
 
 
-def _row(name: str, labelled: list[tuple[Path, bool]], explain: str | None, table: bool) -> str:
-    said, peaks = [], []
+@dataclass
+class Said:
+    """What was said in one way to the clips of a set."""
+
+    yes: list[bool] = field(default_factory=list)
+    unsure: int = 0
+    sure: list[float] = field(default_factory=list)  # probabilities of "yes", where the way gives any
+
+    def add(self, answer: Answer) -> None:
+        verdict = VERDICT.match(answer.text)
+        self.yes.append(verdict is not None and verdict["word"].lower() == "yes")
+        self.unsure += verdict is not None and bool(verdict["unsure"])
+        if answer.yes is not None:
+            self.sure.append(answer.yes)
+
+
+def _rows(name: str, labelled: list[tuple[Path, bool]], ways: list[str], table: bool) -> Iterator[str]:
+    said, peaks = {way: Said() for way in ways}, []
     for path, anomalous in labelled:
         analysis = analyze(path, Settings())
-        session = open_session(analysis, explain)
-        for _ in session.ask(QUESTION):
-            pass
-        verdict = re.match(r"\W*(yes|no)\b", session.last.text, re.IGNORECASE)
-        said.append(verdict is not None and verdict[1].lower() == "yes")
         peaks.append(float(analysis.curves.scores.max()))
-        if table:
-            right = "right" if said[-1] == anomalous else "wrong"
-            print(f"{path.parent.name}/{path.name}: {right}, score {peaks[-1]:.3f}: {session.last.text}", flush=True)
-    truth, answers = np.array([y for _, y in labelled]), np.array(said)
-    hit, kept = answers[truth].mean(), 1 - answers[~truth].mean()
-    return (
-        f"{name}: {truth.sum()} anomalous, {(~truth).sum()} ordinary clips; says yes to {hit:.2f} of the anomalous, "
-        f"no to {kept:.2f} of the ordinary; balanced accuracy {(hit + kept) / 2:.3f}; "
-        f"AUC of the highest score {auc(np.array(peaks), truth):.3f}"
+        for way in ways:
+            session = open_session(analysis, way)
+            for _ in session.ask(QUESTION):
+                pass
+            said[way].add(session.last)
+            if table:
+                right = "right" if said[way].yes[-1] == anomalous else "wrong"
+                yield f"{path.parent.name}/{path.name}: {way} {right}, score {peaks[-1]:.3f}: {session.last.text}"
+    truth = np.array([y for _, y in labelled])
+    yield (
+        f"{name}: {truth.sum()} anomalous, {(~truth).sum()} ordinary clips; AUC of the highest score "
+        f"{auc(np.array(peaks), truth):.3f}"
     )
+    for way, found in said.items():
+        answers = np.array(found.yes)
+        hit, kept = answers[truth].mean(), 1 - answers[~truth].mean()
+        line = f"  {way}: yes to {hit:.2f} of the anomalous, no to {kept:.2f} of the ordinary"
+        line += f"; balanced accuracy {(hit + kept) / 2:.3f}"
+        if len(found.sure) == len(truth):
+            line += f"; not sure of {found.unsure}; AUC of its probability {auc(np.array(found.sure), truth):.3f}"
+        yield line
 
 
 if __name__ == "__main__":

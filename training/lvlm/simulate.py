@@ -106,7 +106,7 @@ def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator, real: R
             missed.append(target.id)
             continue
         weak = fate < faults.missed + faults.weak
-        high = float(to_score(rng.uniform(*WEAK_NATS))) if weak else rng.uniform(0.53, 0.88)
+        high = float(to_score(np.array(rng.uniform(*WEAK_NATS)))) if weak else rng.uniform(0.53, 0.88)
         hot += _heated(target, target.anomalous_s[0], high, times, cell, truth.size_wh, faults, rng)
     seen = {h.target for h in hot}
     gone = {t.id for t in truth.anomalous} - seen
@@ -131,7 +131,7 @@ def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator, real: R
 def usual_peak(duration_s: float, rng: np.random.Generator) -> float:
     """The highest score of an ordinary clip: as if alarms of a level came at random at the rate which it promises."""
     per_hour = rng.exponential() * 3600 / duration_s
-    return float(np.clip(to_score(-np.log(max(per_hour, 1e-6))), 0.21, 0.9))
+    return float(np.clip(to_score(np.array(-np.log(max(per_hour, 1e-6)))), 0.21, 0.9))
 
 
 def _heated(
