@@ -39,10 +39,11 @@ CLIPS := 1500
 MINUTES := 180
 ORDINARY := $(wildcard ../shared/data/street/vtest.avi ../shared/data/street/people_intel.mp4 ../shared/data/street/road_bgs03.avi)
 
-# A step of training takes and gives back thousands of blocks: with jemalloc (Debian: libjemalloc2) that kept its memory,
-# training the language model took 0.6 of the time. It is used where it is.
+# A step of training takes and gives back thousands of blocks: with jemalloc (Debian: libjemalloc2) training the language
+# model took 0.6 of the time. It is used where it is. Blocks go back to the system after a while: without that a training
+# took more than 20 GB in half an hour.
 JEMALLOC := $(firstword $(wildcard /usr/lib/*/libjemalloc.so.2))
-KEEP := dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0
+KEEP := dirty_decay_ms:8000,muzzy_decay_ms:8000,oversize_threshold:0
 TRAIN := $(if $(JEMALLOC),LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=$(KEEP) )$(BIN)/tvad train
 
 train-mini: train-mini-heat train-mini-words

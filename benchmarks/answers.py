@@ -1,0 +1,55 @@
+"""How long after the analysis a person waits for the first word of `--explain lvlm`, and how fast the words come.
+
+    python benchmarks/answers.py [VIDEO]
+
+The model is converted before (once for an adapter); loading it counts.
+"""
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from chat.session import Session
+from tvad.api import Analysis, analyze, open_session
+from tvad.settings import Settings
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "plaza.mp4"
+QUESTIONS = ("Is there any anomaly in the video?", "What does it look like and do?", "How does it move?", "And when?")
+FIRST_S, WORDS_PER_S = 3.0, 15.0
+ROUNDS = 3
+
+
+def round_of(analysis: Analysis) -> tuple[float, list[float], float]:
+    """Seconds from the analysis to the first word, to that of each question, and words a second after the first."""
+    began_s = time.perf_counter()
+    session: Session = open_session(analysis, "lvlm")
+    waits, words, spent_s = [], 0, 0.0
+    for question in QUESTIONS:
+        asked_s = time.perf_counter()
+        pieces = iter(session.ask(question))
+        first = next(pieces)
+        heard_s = time.perf_counter()
+        waits.append(heard_s - asked_s)
+        rest = "".join(pieces)
+        spent_s += time.perf_counter() - heard_s
+        words += len((first + rest).split()) - 1
+        if question == QUESTIONS[0]:
+            ready_s = heard_s - began_s
+    return ready_s, waits, words / spent_s
+
+
+def main(video: str = str(EXAMPLE)) -> None:
+    analysis = analyze(video, Settings())
+    round_of(analysis)  # converts, where that was not done
+    rounds = [round_of(analysis) for _ in range(ROUNDS)]
+    ready_s, speed = (statistics.median(r[i] for r in rounds) for i in (0, 2))
+    later = statistics.median(wait for r in rounds for wait in r[1][1:])
+    kept = ready_s <= FIRST_S and speed >= WORDS_PER_S
+    print(f"{Path(video).name}: first word {ready_s:.2f} s after the analysis (loading included), of a later question")
+    print(f"{later:.2f} s; then {speed:.0f} words/s. Promise: {FIRST_S:.0f} s, {WORDS_PER_S:.0f} words/s:", end=" ")
+    print("kept" if kept else "BROKEN")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
