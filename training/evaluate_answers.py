@@ -29,13 +29,15 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--explain", nargs="+", default=["report"], metavar="WAY")
     parser.add_argument("--sets", nargs="+", choices=sorted(SETS), default=list(SETS))
+    parser.add_argument("--parts", default=None, metavar="PART,PART", help="of the detector, as for tvad ask")
     parser.add_argument("--limit", type=int, default=None, help="clips of each class and set")
     parser.add_argument("--table", action="store_true", help="print every clip")
     given = parser.parse_args()
+    settings = Settings(parts=tuple(given.parts.split(","))) if given.parts else Settings()
     for name in given.sets:
         labelled = _limited(SETS[name](given.data), given.limit)
         if labelled:
-            for line in _rows(name, labelled, given.explain, given.table):
+            for line in _rows(name, labelled, given.explain, settings, given.table):
                 print(line, flush=True)
 
 
@@ -59,10 +61,12 @@ class Said:
             self.sure.append(answer.yes)
 
 
-def _rows(name: str, labelled: list[tuple[Path, bool]], ways: list[str], table: bool) -> Iterator[str]:
+def _rows(
+    name: str, labelled: list[tuple[Path, bool]], ways: list[str], settings: Settings, table: bool
+) -> Iterator[str]:
     said, peaks = {way: Said() for way in ways}, []
     for path, anomalous in labelled:
-        analysis = analyze(path, Settings())
+        analysis = analyze(path, settings)
         peaks.append(float(analysis.curves.scores.max()))
         for way in ways:
             session = open_session(analysis, way)

@@ -58,6 +58,8 @@ MINI = Preset(
         "memory": AlarmLevel(start=5.984, scale=4.559, rate_per_hour=368.2, hours=0.0733),
         "heat": AlarmLevel(start=4.734, scale=4.633, rate_per_hour=368.2, hours=0.0733),
         "words": AlarmLevel(start=0.746, scale=0.450, rate_per_hour=368.2, hours=0.0733),
+        "decoder": AlarmLevel(start=-9.841, scale=0.398, rate_per_hour=368.2, hours=0.0733),
+        "decoder heat": AlarmLevel(start=-9.258, scale=0.499, rate_per_hour=368.2, hours=0.0733),
     },
     decoder=Path(__file__).parent.parent / "decoders" / "mini",
 )
