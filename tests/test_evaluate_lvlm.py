@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -294,3 +295,12 @@ def test_looks_are_sorted_by_what_was_looked_at(kept: Path) -> None:
     assert found and all(rows.ndim == 2 and rows.shape[1] == 1000 for rows in found.values())
     nouns = {t.noun for truth, _, _ in rendered.analysed(kept, "train") for t in truth.targets}
     assert set(found) <= nouns
+
+
+def test_how_the_highest_score_ranks_the_clips(kept: Path) -> None:
+    line = rendered.scores([kept], "train")
+    assert re.fullmatch(
+        r"train: \d anomalous, \d ordinary clips; events in [\d.]+ and [\d.]+ of them; AUC .* [\d.]+", line
+    )
+    with pytest.raises(ValueError, match="0 clips of train"):
+        rendered.scores([kept / "nowhere"], "train")

@@ -3,6 +3,7 @@
     python -m training.lvlm.rendered prepare ANALYSED --split train --first 0 --count 400 [--assets FOLDER]
     python -m training.lvlm.rendered pack ANALYSED PACK [--slices 6 --pictures 2 --slots 4]
     python -m training.lvlm.rendered looks ANALYSED LOOKS.npz
+    python -m training.lvlm.rendered scores ANALYSED ... [--split validation]      how the detector ranks them
 
 ANALYSED/SPLIT/SEED/ holds truth.json, evidence.json and scores.npz of a clip; what is there is not made again, so that
 it can be stopped at any time. PACK holds the views of all of them, in the mirror too where they are for training.
@@ -26,6 +27,7 @@ import numpy as np
 from training.datasets.truth import ClipTruth
 from training.lvlm.data import Example, told
 from training.lvlm.matched import knowable, match, mirrored_curves, mirrored_evidence, mirrored_truth, shown
+from training.metrics import auc
 from tvad.cache import drop_abandoned
 from tvad.detector import Detector
 from tvad.evidence import Curves, Evidence, write_atomic
@@ -171,6 +173,21 @@ def looks(folder: Path, split: str = "train") -> dict[str, np.ndarray]:
     return {noun: np.stack(rows) for noun, rows in found.items()}
 
 
+def scores(folders: Sequence[Path], split: str) -> str:
+    """A line: how many analysed clips are anomalous, in how many an event was found, and how the highest score ranks
+    them. ValueError where there are not both kinds."""
+    seen = [(t.has_anomaly, e.has_anomaly, c.scores.max()) for f in folders for t, e, c in analysed(f, split)]
+    truth, found, peaks = (np.array(column) for column in zip(*seen, strict=True)) if seen else [np.zeros(0, bool)] * 3
+    if not truth.any() or truth.all():
+        raise ValueError(
+            f"{len(truth)} clips of {split} in {[str(f) for f in folders]}; anomalous and ordinary are needed"
+        )
+    return (
+        f"{split}: {truth.sum()} anomalous, {(~truth).sum()} ordinary clips; events in {found[truth].mean():.2f} and "
+        f"{found[~truth].mean():.2f} of them; AUC of the highest score {auc(peaks, truth):.3f}"
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """See the top of the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -191,8 +208,13 @@ def main(arguments: list[str] | None = None) -> int:
     keep = verbs.add_parser("looks")
     keep.add_argument("analysed", type=Path)
     keep.add_argument("out", type=Path)
+    rank = verbs.add_parser("scores")
+    rank.add_argument("analysed", type=Path, nargs="+")
+    rank.add_argument("--split", choices=SPLITS, default="validation")
     given = parser.parse_args(arguments)
-    if given.verb == "prepare":
+    if given.verb == "scores":
+        print(scores(given.analysed, given.split))
+    elif given.verb == "prepare":
         _prepare(given)
     elif given.verb == "pack":
         config = ViewConfig(slices=given.slices, pictures=given.pictures, slots=given.slots)
