@@ -211,7 +211,7 @@ def test_the_loss_is_that_of_the_whole_table_of_logits(folder: Path, start: Path
     ).view(len(batch.ids), -1)
     total, count = 0.0, 0.0
     for losses, labels in zip(each.tolist(), batch.labels.tolist(), strict=True):
-        for loss, before, label in zip(losses, labels, labels[1:], strict=False):
+        for loss, before, label in zip(losses, labels[:-1], labels[1:], strict=True):
             weight = 0.0 if label == IGNORED else 3.0 if before == IGNORED else 1.0
             total, count = total + weight * loss, count + weight
     with torch.no_grad():
