@@ -27,14 +27,26 @@ BEYOND = "beyond"  # no footage answers it
 
 _ODD = (
     r"anomal\w*|abnormal\w*|unusual\w*|suspicious\w*|strange\w*|odd(?:ly)?|weird\w*|wrong|irregular\w*"
-    r"|extraordinary|noteworthy|out of the ordinary|alarms?|incidents?|events?|happen\w*|going on|occur\w*"
+    r"|extraordinary|noteworthy|out of (?:the ordinary|place)|alarm(?:s|ed|ing)?|incidents?|events?|happen\w*|going on"
+    r"|occur\w*|problems?|trouble|deviat\w+|amiss|fishy|stands? out"
 )
 ODD = re.compile(rf"\b(?:{_ODD})\b", re.IGNORECASE)
-_NORMAL = re.compile(r"\b(?:normal|ordinary|usual|fine|ok|okay|all right|alright|quiet|as expected)\b", re.IGNORECASE)
+_NORMAL = re.compile(
+    r"\b(?:normal(?:ly)?|ordinary|usual|fine|ok|okay|all right|alright|all clear|clean|in order|quiet|as expected)\b",
+    re.IGNORECASE,
+)
 _NOT = re.compile(r"\b(?:not|isn't|out of the)\b", re.IGNORECASE)
 _YES_NO = re.compile(
     r"^(?:so |and |but |then |ok(?:ay)?,? |please,? )*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|"
     r"should|isn't|aren't|doesn't|didn't|any|anything|anyone|anybody|something|someone|really)\b",
+    re.IGNORECASE,
+)
+_ASKED = r"\b(?:what|which|when|where|why|how|who|whose|whom)\b"
+# Whoever orders to look for anomalies, asks whether to worry or gives a single word, wants yes or no.
+_WHETHER_ELSE = re.compile(
+    r"\b(?:know|tell me|say|see|wonder\w*|ask|find out|decide|judge|report) (?:if|whether)\b"
+    r"|\b(?:check|scan|screen|search|inspect|examine|watch|verify|confirm|review|look (?:over|through|at))\b.*"
+    r"\b(?:for|if|whether|that)\b|\byes or no\b|\bor not\b|\bor no\b",
     re.IGNORECASE,
 )
 _BACK = re.compile(
@@ -52,24 +64,31 @@ _KINDS = {
     r"|correct)\b|^really\b|wrong about",
     WHY: r"\bwhy\b|\bhow (?:do|did|can|could) you (?:know|tell|see|decide|find)|\breasons?\b|\bcauses?\b"
     r"|\bthresholds?\b|\bscores?\b|\braise[ds]?\b|calibrat|\bwhat makes\b|\bexplain\b|\bhow come\b|\btriggered\b",
-    COUNT: r"\bhow many\b|\bnumber of\b|\bcount\b|\bhow often\b|\bmore than one\b|\bonly one\b",
+    COUNT: r"\bhow many\b|\bnumber of\b|\bcount\b|\bhow often\b|\bmore than one\b|\bonly one\b"
+    r"|\bone\b.*\bor (?:several|more|many|two|multiple)\b",
     WHEN: r"\bwhen\b|\bwhat time\b|\b(?:which|what) (?:second|moment|minute|time)s?\b|\bhow long\b|\bduration\b"
-    r"|\btime ?stamps?\b|\btime ?spans?\b",
+    r"|\b(?:time ?stamps?|time ?spans?|stretch of time|start and (?:the )?end(?:ing)?|in seconds)\b"
+    r"|\bstart(?:ing)? times?\b|\b(?:the|at) times? (?:of|at|does|did|is|was|it)\b|^(?:the )?times?\s*\??$",
     MOTION: rf"{_WHERETO}|\bwhich way\b|\bdirection|\btrajector|\bpath\b|\broute\b|\bmov(?:e|es|ed|ing|ement|ements)\b"
     r"|\bmotion\b|\bspeed\b|\bfast(?:er|est)?\b|\bslow|\bturn(?:s|ed|ing)?\b|\bstop(?:s|ped)?\b|\benter|\bexit|\bleav"
     r"|\bc(?:o|a)me(?:s)? (?:from|in|out|back)\b|\bgo(?:es)? (?:to|out|in|away|next|left|right|up|down)\b"
-    r"|\bgoing (?:to|out|away|left|right|up|down)\b|accelerat|\bheading\b|\btravel|\bdoing\b"
-    r"|\b(?:does|did) (?:it|he|she) do\b|\bbehav",
+    r"|\bgoing (?:to|out|away|left|right|up|down|where)\b|accelerat|\bheading\b|\btravel|\bdoing\b"
+    r"|\b(?:does|did) (?:it|he|she|they) do\b|\bwhat (?:it|he|she|they) (?:do|does|did)\b|\bbehav|\bactions?\b"
+    r"|\bup to\b|\bways? (?:does|do|did|is|was|it|he|she|they)\b|\bget(?:s|ting)? (?:in|out)(?:to)?\b"
+    r"|\b(?:entry|entrance)\b|\b(?:which|what) (?:side|edge|border)\b.*\bc(?:o|a)mes?\b",
     WHERE: r"\bwhere\b|\b(?:which|what) (?:part|side|corner|place|area|region|cell)|\blocat|\bposition\b|\bplace\b",
     APPEARANCE: r"\bcolou?rs?\b|\blooks? like\b|\blooked like\b|\bappearance\b|\bwear|\bcloth|\bsize\b|\bwho\b"
-    r"|\bhow (?:big|large|small|tall)\b|\bdescribe (?:it|him|her|them|the (?!video|clip|footage))"
+    r"|\bhow (?:big|large|small|tall)\b|\bdescri(?:be|ption of) (?:it|him|her|them)\b"
+    r"|\bdescri(?:be|ption of) the (?!video|clip|footage|way|action|movement|path|route)"
+    r"|\bhow (?:does|do|did|would|can|could|should|will) .*\b(?:look|recogni[sz]e|spot|appear)\b"
+    r"|\bhow (?:it|he|she|they) looks?\b|^(?:its |the )?looks?\s*\??$"
     r"|\bwhat (?:kind|type|sort) of (?!anomal|event)|\bwhat (?:is|was|are|were) (?:it|that|this|they)\s*\??$",
 }
 _PATTERNS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _KINDS.items()}
 _WHAT = re.compile(
     rf"\b(?:what|which)(?:'s| is| was| are| were)? (?:\w+ ){{0,2}}(?:{_ODD})\b(?!'s| doing)"
-    r"|\bsummar|\boverview\b|\b(?:describe|tell me about) (?:the|this) (?:video|clip|footage)|\btell me more\b"
-    r"|\bwhat (?:do|did|can) you (?:see|find|know)",
+    r"|\bsummar|\bdetails?\b|\bdescription\b|\bsuch as\b|\boverview\b|\btell me more\b"
+    r"|\b(?:describe|tell me about) (?:the|this) (?:video|clip|footage)|\bwhat (?:do|did|can) you (?:see|find|know)",
     re.IGNORECASE,
 )
 _WHETHER = re.compile(rf"\b(?:{_ODD})\b|\b(?:any|some|no)thing\b(?! \w+ing\b)", re.IGNORECASE)
@@ -135,7 +154,8 @@ def read_question(text: str) -> Question:
     """Read any text; what is not understood has the kind "unknown"."""
     said = " ".join(text.split())
     yes_no = bool(_YES_NO.search(said)) or bool(re.search(r",\s*(?:right|no|yes|correct)\s*\?*$", said, re.IGNORECASE))
-    yes_no = yes_no and not re.search(r"\bor (?!not\b)", said, re.IGNORECASE)  # "left or right?" wants neither
+    choice = re.search(r"(?<!yes )\bor (?!not\b|no\b|any(?:one|body|thing)\b)", said, re.IGNORECASE)  # "left or right?"
+    yes_no = (yes_no and not choice) or _asks_whether(said)
     asks_normal = bool(_NORMAL.search(said)) and not _NOT.search(said) and not ODD.search(said)
     direction = re.search(rf"\b({DIRECTION})\b", said, re.IGNORECASE)
     place = re.search(rf"\b({SIDES})\b", said, re.IGNORECASE)
@@ -162,6 +182,19 @@ def read_question(text: str) -> Question:
     )
 
 
+def _asks_whether(said: str) -> bool:
+    """Whether a text without a question word wants to know if anything is odd, however it puts it."""
+    if re.search(_ASKED, said, re.IGNORECASE):
+        return False
+    if _NORMAL.search(said) and re.match(r"^(?:is )?(?:every(?:thing|one|body)|all|it)\b", said, re.IGNORECASE):
+        return True
+    if not _WHETHER.search(said):
+        return False
+    clauses = [clause.strip() for clause in re.split(r"[:;,.!?]+|\s-+\s", said)]
+    asks = any(_YES_NO.search(clause) for clause in clauses) or bool(_WHETHER_ELSE.search(said))
+    return asks or (said.endswith("?") and len(said.split()) <= 4)
+
+
 def _kinds(
     said: str, yes_no: bool, asks_normal: bool, has_thing: bool, has_time: bool, has_place: bool
 ) -> tuple[str, ...]:
@@ -170,6 +203,14 @@ def _kinds(
     found = {kind: m.start() for kind, p in _PATTERNS.items() if (m := p.search(said))}
     if MOTION in found and re.search(_WHERETO, said, re.IGNORECASE):
         found.pop(WHERE, None)
+    if (
+        yes_no and re.search(r"\bbehav", said, re.I) and not (_BACK.search(said) and not _GENERAL.search(said))
+    ):  # "does anybody behave oddly?"
+        found.pop(MOTION, None)
+    if re.search(r"\b(?:takes?|took|taken|taking) place\b", said, re.I) and not re.search(r"\bwhere\b", said, re.I):
+        found.pop(WHERE, None)
+    if re.search(r"\bcounts? as\b", said, re.I):
+        found.pop(COUNT, None)
     if COUNT in found:  # "how many stop?" is a count
         found = {COUNT: 0}
     if WHAT not in found and (m := _WHAT.search(said)) and not {WHY, SURE, COUNT} & set(found):

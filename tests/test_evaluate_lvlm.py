@@ -21,6 +21,7 @@ from training.lvlm.evaluate import Answered, fit_yes, keep, probability, report,
 from training.lvlm.matched import knowable, match, mirrored_curves, mirrored_evidence, mirrored_truth, mirrored_word
 from training.lvlm.rendered import FILES, load_pack, looks, pack
 from training.lvlm.simulate import Faults, sample
+from training.lvlm.spoken import run_spoken
 from training.lvlm.tuned import Tuned
 from training.ship import note
 from tvad.lvlm.adapter import Adapter
@@ -304,3 +305,22 @@ def test_how_the_highest_score_ranks_the_clips(kept: Path) -> None:
     )
     with pytest.raises(ValueError, match="0 clips of train"):
         rendered.scores([kept / "nowhere"], "train")
+
+
+# --- ways that see no video ---------------------------------------------------------------------------------------
+
+
+def test_the_report_is_asked_the_same_and_knows_what_was_found() -> None:
+    drawn = [sample(0, n, Faults(weak=0, missed=0, alarm=0, stray=0, warm=0)) for n in range(24)]
+    shown = [Example(s.truth, None, True) for s in drawn]  # type: ignore[arg-type]
+    answered = run_spoken(shown, [s.evidence for s in drawn], "report", "train")
+    found = report(answered, draws=0)
+    assert found["yes_no"]["balanced"] > 0.95 and "calibration_error" not in found["yes_no"]
+    assert found["slots"]["direction"]["value"] > 0.5
+    with pytest.raises(ValueError, match="choose one of"):
+        run_spoken(shown, [], "lvlm")
+
+
+def test_evidence_is_not_kept_in_packs(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="simulated clips only"):
+        ablate.seen_evidence([tmp_path], "test", 1)

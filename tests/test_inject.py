@@ -142,7 +142,8 @@ def test_attention_of_the_language_model_is_adapted_whatever_is_around_it(name: 
         "model.vision_model.encoder.layers.0.self_attn.v_proj",  # SmolVLM with SigLIP
         "model.image_newline.layers.0.self_attn.q_proj",
         "model.multi_modal_projector.linear_1",
-        "model.layers.0.mlp.gate_proj",
+        "model.visual.layers.0.mlp.gate_proj",
+        "model.layers.0.mlp.gate_proj.lora_A",
         "model.layers.0.self_attn.q_proj.lora_A",
         "lm_head",
         "model.embed_tokens",

@@ -6,6 +6,7 @@ import pytest
 
 from chat.lexicon import cells_for, times_in
 from chat.questions import read_question
+from training.evaluate_questions import understood
 
 KINDS = [
     ("what is anomalous?", "what"),
@@ -134,3 +135,39 @@ def test_cells_of_words() -> None:
     assert cells_for("centre") == {"middle"}
     assert cells_for("middle left") == {"left"}
     assert cells_for("left") == {"left", "top-left", "bottom-left"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Any problem?",
+        "Is this footage clean?",
+        "Is everything in order?",
+        "Yes or no: is there an anomaly?",
+        "Please check this clip for anomalies.",
+        "Tell me if there is anything abnormal in the video.",
+        "Normal or abnormal?",
+        "everything ok?",
+        "Did anything out of the ordinary take place?",
+        "In this video, is there any abnormal behaviour?",
+        "Are people behaving normally?",
+        "Does any of this count as an anomaly?",
+        "For the record: was anything abnormal seen?",
+        "So nothing happened?",
+    ],
+)
+def test_whether_is_asked_in_many_ways(text: str) -> None:
+    read = read_question(text)
+    assert read.kinds == ("whether",) and read.yes_no
+
+
+@pytest.mark.parametrize(
+    ("text", "yes_no"), [("left or right?", False), ("is it red or blue?", False), ("what is wrong?", False)]
+)
+def test_a_choice_or_a_question_word_wants_no_yes(text: str, yes_no: bool) -> None:
+    assert read_question(text).yes_no is yes_no
+
+
+def test_the_wordings_that_the_rules_were_made_for_are_understood() -> None:
+    rows = list(understood("train"))
+    assert sum(right for *_, right in rows) >= 0.98 * len(rows) > 300

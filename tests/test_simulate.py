@@ -14,7 +14,7 @@ from tvad.classifier import class_names
 from tvad.evidence import Evidence
 from tvad.lvlm.view import shown_evidence
 
-FAULTLESS = Faults(1.0, *[0.0] * 10)
+FAULTLESS = Faults(1.0, *[0.0] * 11)
 
 
 def _boxes_of(truth, target_id, times):

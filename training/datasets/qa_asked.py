@@ -8,10 +8,11 @@ import re
 import numpy as np
 
 from chat.lexicon import COLOURS, kin, singular
-from training.datasets.answers_things import Answer, Named, has_colour, is_not_there, is_there
+from training.datasets.answers_things import Answer, Named, declined, has_colour, is_not_there, is_there
 from training.datasets.phrasings import templates
 from training.datasets.qa_words import NAMELESS, PEOPLE, a_, colours, is_person
 from training.datasets.records import ClipRecord
+from training.datasets.truth import UNNAMED
 
 # What people ask for, one word for each kind of thing; the first word of a kind is also the answer's.
 ASKED_FOR: tuple[tuple[str, ...], ...] = (
@@ -65,11 +66,15 @@ def thing_question(
 ) -> tuple[str, Answer] | None:
     """ "Is there a truck?" with its true answer; there and not there are equally likely where both can be asked.
 
-    In a clip with an anomaly, what is asked for and there is anomalous: of other things its evidence knows nothing.
-    None where nothing is known of what is there.
+    In a clip with an anomaly, what is asked for and there is anomalous: of other things its evidence knows nothing. An
+    anomaly of which nobody can tell what it is may be anything: then the answer is that the video does not tell. None
+    where nothing is known of what is there.
     """
     if not record.complete:
         return None
+    if any(t.noun in NAMELESS or (t.noun == "person" and t.anomaly == UNNAMED) for t in record.targets):
+        words = ASKED_FOR[int(rng.integers(len(ASKED_FOR)))]
+        return _asking(_one_of(words, rng), rng, split, follows), declined()
     nouns = [t.noun for t in record.targets] if record.has_anomaly else list(record.nouns)
     there = [noun for noun in dict.fromkeys(nouns) if noun not in PEOPLE - _kinds() and noun not in NAMELESS]
     missing = _missing(record)

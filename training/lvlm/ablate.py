@@ -10,6 +10,7 @@
     no things     without tokens of tracks and events; no heat: with the heat of a quiet clip
     true heat     the heat of the truth instead of the detector's
     no adapter    the language model without its low-rank matrices
+    report, text  answers from the evidence, and of the bare language model that is told of it (simulated clips only)
 
 Next: docs/RESULTS.md
 """
@@ -26,9 +27,13 @@ import torch
 from training.datasets.truth import ClipTruth
 from training.lvlm.asking import Answerer
 from training.lvlm.data import Example
-from training.lvlm.evaluate import arguments, clips, open_tuned, report, run_protocol, tell
+from training.lvlm.evaluate import UNSEEN, arguments, clips, open_tuned, report, run_protocol, tell
 from training.lvlm.matched import boxes_at
+from training.lvlm.simulate import sample
+from training.lvlm.spoken import SPOKEN, run_spoken
 from training.lvlm.tuned import Change, Tuned, quick
+from tvad.evidence import Evidence
+from tvad.explainer import open_explainer
 from tvad.lvlm.adapter import Adapter
 from tvad.lvlm.rae import Embedded
 from tvad.lvlm.tokens import RaeConfig
@@ -148,6 +153,7 @@ EXAMPLES: dict[str, Callable[[Sequence[Example]], list[Example]]] = {
 }
 CHANGES: dict[str, Change] = {"zeroed": zeroed, "shuffled": shuffled}
 NAMES = ("whole", "zeroed", "blind", "other", "shuffled", "no things", "no heat", "true heat", "no adapter")
+EVERY = (*NAMES, *SPOKEN)
 
 
 def ablated(tuned: Tuned, rae: RaeConfig, examples: Sequence[Example], name: str, **how: Any) -> dict[str, Any]:
@@ -162,10 +168,17 @@ def ablated(tuned: Tuned, rae: RaeConfig, examples: Sequence[Example], name: str
     return report(answered, draws=draws)
 
 
+def seen_evidence(packs: Sequence[Any], split: str, count: int) -> list[Evidence]:
+    """What was found in the simulated clips that `clips` gives. ValueError with packs, which hold views only."""
+    if packs:
+        raise ValueError(f"report and text are asked of simulated clips only; leave out {[str(p) for p in packs]}")
+    return [sample(0, UNSEEN + n, None, split).evidence for n in range(count)]
+
+
 def main(given: list[str] | None = None) -> int:
     """See the top of the file."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--only", nargs="*", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--only", nargs="*", choices=EVERY, default=list(NAMES))
     o = parser.parse_args(given)
     adapter = Adapter.load(o.adapter)
     tuned = open_tuned(adapter, o.model)
@@ -174,7 +187,13 @@ def main(given: list[str] | None = None) -> int:
     found = {}
     with quick(tuned, next(tuned.rae.parameters()).device):
         for name in o.only:
-            found[name] = ablated(tuned, adapter.config.rae, examples, name, **how)
+            if name in SPOKEN:
+                evidence = seen_evidence(o.packs, o.split, len(examples))
+                explainer = open_explainer("mini") if name == "text" else None
+                answered = run_spoken(examples, evidence, name, o.phrasings, explainer=explainer)
+                found[name] = report(answered, draws=o.draws)
+            else:
+                found[name] = ablated(tuned, adapter.config.rae, examples, name, **how)
             print(f"{name}: {found[name]['yes_no']}", file=sys.stderr, flush=True)
     tell({"split": o.split, "phrasings": o.phrasings, "history": o.history, "ablations": found}, o.out)
     return 0

@@ -9,20 +9,42 @@ Next: training/lvlm/tuned.py
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
 from heatmap.appearance import TERMS
 from heatmap.motion import DIRECTIONS
+from training.lvlm.looks import BANK as CLASSES_OF
+from training.lvlm.looks import classes_of
 from tvad.lvlm.dialogue import Dialogue
 from tvad.lvlm.rae import RegionAwareEncoder
-from tvad.lvlm.slots import BORDERS, CELL_NAMES, CHANGES, COLOURS, DISPLACEMENTS, GROUPS, MANY, SPEEDS, STEPS
+from tvad.lvlm.slots import (
+    BORDERS,
+    CELL_NAMES,
+    CHANGES,
+    COLOURS,
+    DISPLACEMENTS,
+    GROUPS,
+    LETTERS,
+    MANY,
+    SPEEDS,
+    STEPS,
+    hashed,
+)
 from tvad.lvlm.view import FACTS
 
 GAIN = 4.0  # of a one-hot number: there GELU is the identity
 NAMED = 0.5  # norm of a kind's embedding in those of what it tells
 QUIET = 0.25  # of the random start of what has no name
+KNOWN = 0.6  # mean number of a thing's classes (slots._look) from which it is known: at 0.12 it is about 0.9
+HALF = 0.5
 VIDEO = " video"
+# How the program calls things (tvad/findings.py), in words that a reader knows.
+LABELS = {
+    "person-sized object": " person", "small object": " small object", "large object": " large object",
+    "bicycle": " bicycle", "vehicle": " vehicle", "cart": " cart", "scooter": " scooter",
+}  # fmt: skip
 COUNTS = (" no", " one", " two", " three", " four", " five", " many")
 
 _CELLS = tuple(f" {name.replace('-', ' ')}" for name in CELL_NAMES)
@@ -69,6 +91,26 @@ def begin_with_names(rae: RegionAwareEncoder, table: torch.Tensor, dialogue: Dia
                 rows[n] = words.mean(KINDS[name]) * NAMED
                 if name in NAMES:
                     _name(held[name], [words.mean(text) for text in NAMES[name]])
+                if name == "look":
+                    name_looks(held[name], words)
+
+
+def name_looks(mlp: nn.Module, words: "Words") -> None:
+    """Let what the classifier is sure of, and how the program calls a thing, add the words for it."""
+    first, last = mlp[0], mlp[2]  # type: ignore[index]
+    last.weight.mul_(QUIET)
+    labels = torch.tensor(np.stack([hashed(label) for label in LABELS]), dtype=torch.float32)
+    apart = torch.linalg.pinv(labels)  # a column is 1 for its label and 0 for the others
+    told = [(noun, f" {noun}") for noun in CLASSES_OF] + list(LABELS.items())
+    for n, (name, text) in enumerate(told[: first.out_features]):
+        first.weight[n] = 0
+        if n < len(CLASSES_OF):
+            first.weight[n, classes_of(name)] = GAIN / len(classes_of(name))
+            first.bias[n] = -GAIN * KNOWN
+        else:
+            first.weight[n, -LETTERS:] = GAIN * apart[:, n - len(CLASSES_OF)]
+            first.bias[n] = -GAIN * HALF
+        last.weight[:, n] = words.mean(text) / (GAIN * HALF)
 
 
 def _calm(rae: RegionAwareEncoder, words: "Words") -> None:

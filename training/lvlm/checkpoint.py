@@ -64,11 +64,13 @@ def load_checkpoint(path: Path, tuned: Tuned, optimiser: torch.optim.Optimizer) 
 
 
 def put_weights(tuned: Tuned, adapter: Adapter) -> None:
-    """The weights of an adapter of the same sizes into a model in training."""
-    from tvad.lvlm.lora import set_lora_weights
+    """The weights of an adapter of the same sizes into a model in training. Matrices of MLPs that the adapter has none
+    of begin anew, changing nothing."""
+    from tvad.lvlm.lora import lora_weights, set_lora_weights
 
     tuned.rae.load_state_dict({name: torch.tensor(values) for name, values in adapter.rae.items()})
-    set_lora_weights(tuned.model, adapter.lora)
+    new = {name: values for name, values in lora_weights(tuned.model).items() if ".mlp." in name}
+    set_lora_weights(tuned.model, new | adapter.lora)
 
 
 def _state(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

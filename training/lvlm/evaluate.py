@@ -43,7 +43,7 @@ UNSEEN = 2 * 10**6  # number of the first simulated clip
 @dataclass(frozen=True)
 class Answered:
     """The protocol's answers of a model: of each clip its three questions with their truths, and what was said.
-    odds (N,): log odds of "yes" as the first word of the first answer."""
+    odds (N,): log odds of "yes" as the first word of the first answer, NaN from what gives none."""
 
     examples: Sequence[Example]
     asked: list[list[QA]]
@@ -97,11 +97,11 @@ def report(answered: Answered, yes: tuple[float, float] = (1.0, 0.0), draws: int
     if 0 < sum(truth) < len(truth):
         if draws:
             found["yes_no"]["balanced_interval"] = balanced_interval(first, truth, answered.sources(), draws=draws)
-        p = probability(answered.odds, yes)
-        sure = np.maximum(p, 1 - p)
-        found["yes_no"]["calibration_error"] = expected_calibration_error(
-            sure.tolist(), ((p >= 0.5) == np.array(truth)).tolist()
-        )
+        if not np.isnan(answered.odds).any():
+            p = probability(answered.odds, yes)
+            found["yes_no"]["calibration_error"] = expected_calibration_error(
+                np.maximum(p, 1 - p).tolist(), ((p >= 0.5) == np.array(truth)).tolist()
+            )
     rows = [n for n, t in enumerate(truth) if t]
     sources = [answered.sources()[n] for n in rows]
     for turn, name in ((1, "target"), (2, "trajectory")):

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
+MLP_TARGETS = ("gate_proj", "up_proj", "down_proj")
 
 
 class LeanLlama:
@@ -63,7 +64,8 @@ class LeanLlama:
 
 
 class Layer:
-    """One layer's frozen matrices, joined, and its trained ones: A and B of q, k, v and o, in that order."""
+    """One layer's frozen matrices, joined, and its trained ones: A and B of q, k, v and o, then of gate, up and down
+    where these have them, in that order."""
 
     def __init__(self, layer: Any, model: LeanLlama) -> None:
         self.model = model
@@ -71,6 +73,9 @@ class Layer:
         adapted = [getattr(attention, name) for name in TARGETS]
         if not all(hasattr(m, "lora_A") for m in adapted):
             raise ValueError(f"a layer has no low-rank matrices on all of {TARGETS}")
+        inside = [getattr(mlp, name) for name in MLP_TARGETS]
+        self.mlp = all(hasattr(m, "lora_A") for m in inside)
+        adapted += inside if self.mlp else []
         self.scale = float(adapted[0].scaling["default"])
         self.trained: list[torch.Tensor] = []
         for module in adapted:
@@ -80,8 +85,8 @@ class Layer:
         self.out = adapted[3].base_layer.weight.detach()
         self.gate_up = _behind(between, [mlp.gate_proj.weight, mlp.up_proj.weight])
         self.down = mlp.down_proj.weight.detach()
-        # The low-rank matrices of q, k and v see the norm's scale too.
-        self.before = before.detach()
+        # The low-rank matrices of q, k and v, of gate and up see the norm's scale too.
+        self.before, self.between = before.detach(), between.detach()
 
 
 def _behind(scale: torch.Tensor, matrices: list[torch.Tensor]) -> torch.Tensor:
@@ -113,10 +118,20 @@ class _Step(torch.autograd.Function):
         middle.addmm_(seen_out, small[7].t(), alpha=layer.scale)
         two, r_two = _unit(middle, model.epsilon)
         gate_up = F.linear(two, layer.gate_up)
+        seen_two = seen_act = two.new_empty(0)
+        if layer.mlp:
+            down_two, up_two = _joined(small[8:12], layer.between)
+            seen_two = F.linear(two, down_two)
+            gate_up.addmm_(seen_two, up_two.t(), alpha=layer.scale)
         gate, up = gate_up.chunk(2, 1)
-        out = torch.addmm(middle, F.silu(gate).mul_(up), layer.down.t())
+        act = F.silu(gate).mul_(up)
+        out = torch.addmm(middle, act, layer.down.t())
+        if layer.mlp:
+            seen_act = F.linear(act, small[12])
+            out.addmm_(seen_act, small[13].t(), alpha=layer.scale)
         ctx.layer, ctx.shape = layer, shape
-        ctx.save_for_backward(one, r_one, seen, q, k, v, share, mixed, seen_out, two, r_two, gate_up, *small)
+        attention = (one, r_one, seen, q, k, v, share, mixed, seen_out)
+        ctx.save_for_backward(*attention, two, r_two, seen_two, gate_up, seen_act, *small)
         return out
 
     @staticmethod
@@ -124,16 +139,32 @@ class _Step(torch.autograd.Function):
         (g_out,) = grads
         layer, shape = ctx.layer, ctx.shape
         model = layer.model
-        one, r_one, seen, q, k, v, share, mixed, seen_out, two, r_two, gate_up, *small = ctx.saved_tensors
+        one, r_one, seen, q, k, v, share, mixed, seen_out, *rest = ctx.saved_tensors
+        two, r_two, seen_two, gate_up, seen_act, *small = rest
         with torch.autocast("cpu", enabled=False):
             # out = middle + (silu(gate) * up) down
             gate, up = gate_up.chunk(2, 1)
+            open_ = F.silu(gate)
             g_act = g_out @ layer.down
+            g_mlp: list[torch.Tensor] = []
+            if layer.mlp:
+                g_seen_act = (g_out @ small[13]).mul_(layer.scale)
+                g_b_act = (g_out.t() @ seen_act).float() * layer.scale
+                g_a_act = (g_seen_act.t() @ (open_ * up)).float()
+                g_act.addmm_(g_seen_act, small[12])
             g_gate_up = torch.empty_like(gate_up)
             g_gate, g_up = g_gate_up.chunk(2, 1)
-            torch.mul(g_act, F.silu(gate), out=g_up)
+            torch.mul(g_act, open_, out=g_up)
             g_gate.copy_(torch.ops.aten.silu_backward(g_act.mul_(up), gate))
-            g_middle = _unit_backward(g_gate_up @ layer.gate_up, two, r_two).add_(g_out)
+            g_two = g_gate_up @ layer.gate_up
+            if layer.mlp:
+                down_two, up_two = _joined(small[8:12], layer.between)
+                g_seen_two = (g_gate_up @ up_two).mul_(layer.scale)
+                g_two.addmm_(g_seen_two, down_two)
+                g_up_two = (g_gate_up.t() @ seen_two).float() * layer.scale
+                g_down_two = (g_seen_two.t() @ two).float() * layer.between.float()
+                g_mlp = [*_apart(g_down_two, g_up_two, small[8:12]), g_a_act, g_b_act]
+            g_middle = _unit_backward(g_two, two, r_two).add_(g_out)
             # middle = x + mixed out + scale * (mixed A) B
             g_seen_out = (g_middle @ small[7]).mul_(layer.scale)
             g_b_out = (g_middle.t() @ seen_out).float() * layer.scale
@@ -154,7 +185,7 @@ class _Step(torch.autograd.Function):
             g_up_qkv = (g_qkv.t() @ seen).float() * layer.scale
             g_down_qkv = (g_seen.t() @ one).float() * layer.before.float()
             g_x = _unit_backward(g_one, one, r_one).add_(g_middle)
-        return g_x, None, None, *_apart(g_down_qkv, g_up_qkv, small[:6]), g_a_out, g_b_out
+        return g_x, None, None, *_apart(g_down_qkv, g_up_qkv, small[:6]), g_a_out, g_b_out, *g_mlp
 
 
 def _unit(x: torch.Tensor, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -170,12 +201,12 @@ def _unit_backward(g: torch.Tensor, unit: torch.Tensor, r: torch.Tensor) -> torc
 
 
 def _joined(small: list[torch.Tensor], scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A of q, k and v below each other (3 * rank, E), behind the norm's scale, and B on a diagonal of blocks."""
+    """A of several matrices below each other (n * rank, E), behind the norm's scale, and B on a diagonal of blocks."""
     return torch.cat(small[::2]) * scale, torch.block_diag(*small[1::2])
 
 
 def _apart(down: torch.Tensor, up: torch.Tensor, small: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The gradients of `_joined` as those of A and B of q, k and v."""
+    """The gradients of `_joined` as those of each A and B."""
     out, row, column = [], 0, 0
     for a, b in zip(small[::2], small[1::2], strict=True):
         out += [down[column : column + len(a)], up[row : row + len(b), column : column + len(a)]]

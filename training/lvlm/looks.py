@@ -3,20 +3,22 @@
 Logits are drawn around the ImageNet classes that a thing is usually taken for, or taken from footage that was looked at
 (`python -m training.lvlm.rendered looks`).
 
-Next: training/lvlm/data.py
+Next: training/lvlm/knowable.py
 """
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from training.datasets.truth import Target
-from training.lvlm.scenes import BASE_COLOURS, DRESSED
+from training.lvlm.scenes import BASE_COLOURS, SHAPES
 from tvad.classifier import N_CLASSES, class_names
-from tvad.findings import SURE
+from tvad.findings import PERSON, SURE
 
 REAL = 0.7  # of the looks, where there are real ones of that thing
+ALONE = 0.3  # of the things: nothing else moves, so they are as large as what moves
 Real = Mapping[str, np.ndarray]  # noun -> (n, 1000) logits
 # What the classifier takes a thing for, by the names of its classes; people are not among these, their clothes are.
 BANK: dict[str, tuple[str, ...]] = {
@@ -64,32 +66,75 @@ def _bank() -> dict[str, np.ndarray]:
     return {noun: np.array([number[name] for name in names]) for noun, names in found.items()}
 
 
-def looked_at(
-    target: Target | None, mislabel: float, unseen: float, rng: np.random.Generator, real: Real | None = None
-) -> tuple[np.ndarray, np.ndarray, str, float, bool]:
-    """Logits (1000,), colour shares (2, 11), label, its probability and whether it is one of the anomaly words.
+def classes_of(noun: str) -> np.ndarray:
+    """Numbers of the classes that a noun of BANK is taken for."""
+    return _bank()[noun]
 
-    mislabel, unseen: how often it looks like another thing, and was not looked at.
-    """
-    nothing = np.zeros(N_CLASSES, np.float32), np.zeros((2, len(BASE_COLOURS)), np.float32), "small object", 0.0, False
+
+class Looked(NamedTuple):
+    """logits (1000,); colours (2, 11) shares; label, its probability and whether it is one of the anomaly words. clear:
+    whether the classifier knows what the thing is."""
+
+    logits: np.ndarray
+    colours: np.ndarray
+    label: str
+    sure: float
+    is_word: bool
+    clear: bool
+
+
+def looked_at(
+    target: Target | None,
+    rng: np.random.Generator,
+    mislabel: float,
+    unseen: float,
+    vague: float,
+    real: Real | None = None,
+) -> Looked:
+    """What is seen of a thing, or of nothing. mislabel, unseen, vague: how often it looks like another thing, was not
+    looked at, and looks like nothing that the classifier knows, as most people and much else in footage do."""
     if target is None or rng.random() < unseen:
-        return nothing
-    bank = _bank()
-    noun = target.noun
-    if rng.random() < mislabel:
-        noun = list(BANK)[rng.integers(len(BANK))]
-    logits = _logits(noun, target.carried, rng, real)
-    classes = bank[noun]
-    label, sure, is_word = "person-sized object", 0.0, False
+        blank = np.zeros(N_CLASSES, np.float32), np.zeros((2, len(BASE_COLOURS)), np.float32)
+        return Looked(*blank, _size_label(target, rng), 0.0, False, False)
+    noun = list(BANK)[rng.integers(len(BANK))] if rng.random() < mislabel else target.noun
+    logits = _vague(noun, rng) if rng.random() < vague else _logits(noun, target.carried, rng, real)
     p = np.exp(logits - logits.max())
     p /= p.sum()
-    if noun in WORDS and p[classes].sum() >= SURE:
-        label, sure, is_word = WORDS[noun], float(p[classes].sum()), True
+    own = float(p[_bank()[noun]].sum())
+    if noun in WORDS and own >= SURE:
+        label, sure, is_word = WORDS[noun], own, True
     elif p.max() >= SURE:
-        label, sure = class_names()[int(p.argmax())][0], float(p.max())
-    elif noun not in DRESSED:
-        label = "small object" if noun in ("bag", "suitcase", "backpack", "box", "dog") else "large object"
-    return logits, _colours(target, rng), label, sure, is_word
+        label, sure, is_word = class_names()[int(p.argmax())][0], float(p.max()), False
+    else:
+        label, sure, is_word = _size_label(target, rng), 0.0, False
+    return Looked(logits, _colours(target, rng), label, sure, is_word, noun == target.noun and own >= SURE)
+
+
+def _size_label(target: Target | None, rng: np.random.Generator) -> str:
+    """As the program calls what it does not know: by its height among what moves, if anything else does."""
+    height = float(rng.lognormal(0.0, 0.7)) if target is None else SHAPES[target.noun][0] * rng.lognormal(0.0, 0.25)
+    if target is not None and rng.random() < ALONE:
+        height = 1.0
+    return "small object" if height < PERSON[0] else "person-sized object" if height <= PERSON[1] else "large object"
+
+
+def _noise(rng: np.random.Generator) -> np.ndarray:
+    logits = rng.normal(0, 1.0, N_CLASSES).astype(np.float32)
+    logits[rng.integers(0, N_CLASSES, 12)] += rng.exponential(1.5, 12)
+    return logits
+
+
+def _vague(noun: str, rng: np.random.Generator) -> np.ndarray:
+    """Logits that favour a thing, and others, by next to nothing; now and then a class that has nothing to do with it:
+    of ten looks at ordinary street and room footage, two were a swing and a potter's wheel at 0.14 and 0.20."""
+    bank = _bank()
+    logits = _noise(rng)
+    others = [list(BANK)[n] for n in rng.integers(0, len(BANK), 2)]
+    for some in (noun, *others):
+        logits[bank[some]] += rng.uniform(0.0, 1.5)
+    if rng.random() < 0.3:
+        logits[rng.integers(N_CLASSES)] += rng.uniform(3.0, 7.5)
+    return logits
 
 
 def _logits(noun: str, carried: str, rng: np.random.Generator, real: Real | None) -> np.ndarray:
@@ -97,10 +142,9 @@ def _logits(noun: str, carried: str, rng: np.random.Generator, real: Real | None
         rows = real[noun]
         return rows[int(rng.integers(len(rows)))].astype(np.float32)
     bank = _bank()
-    logits = rng.normal(0, 1.0, N_CLASSES).astype(np.float32)
-    logits[rng.integers(0, N_CLASSES, 12)] += rng.exponential(1.5, 12)
+    logits = _noise(rng)
     classes = bank[noun]
-    logits[classes] += rng.uniform(1.5, 5.0) + rng.normal(0, 1.0, len(classes))
+    logits[classes] += rng.uniform(3.0, 7.0) + rng.normal(0, 1.0, len(classes))
     if carried:
         logits[bank[f"held {carried}"]] += rng.uniform(0.0, 4.0)
     return logits

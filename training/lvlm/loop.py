@@ -44,10 +44,11 @@ class Options:
     rendered: packs of analysed clips (training/lvlm/rendered.py), and share: how many of the examples come from them.
     looks: a file of real looks for simulated clips (same place), "" for none. steps, minutes: whichever is over first;
     0 for no limit. batch: sequences a step, in `accumulate` parts. warm_up: steps. rae_rate, lora_rate: learning rates,
-    at their highest; they end at `last` of that. lead: weight of an answer's first token, in which yes or no is
-    decided, against the others. slices, pictures, base: of the view and the encoder (tvad/lvlm/view.py). every: steps
-    between checkpoints, check: between validations, of `checked` clips. threads: of the CPU, 0 for all. On a CPU,
-    dropout keeps training/lvlm/lean.py from being used.
+    at their highest; they end at `last` of that. mlp: low-rank matrices on the MLPs too, which a start without them
+    gets anew. lead: weight of an answer's first token, in which yes or no is decided, against the others. slices,
+    pictures, base: of the view and the encoder (tvad/lvlm/view.py). every: steps between checkpoints, check: between
+    validations, of `checked` clips. threads: of the CPU, 0 for all. On a CPU, dropout keeps training/lvlm/lean.py from
+    being used.
     """
 
     out: Path = Path("runs/lvlm")
@@ -70,6 +71,7 @@ class Options:
     rank: int = 16
     alpha: float = 32.0
     dropout: float = 0.0
+    mlp: bool = False
     slices: int = 6
     pictures: int = 2
     base: int = 2
@@ -98,7 +100,7 @@ class Options:
     def config(self) -> AdapterConfig:
         view = ViewConfig(slices=self.slices, pictures=self.pictures, slots=self.slots)
         rae = RaeConfig(view=view, base=self.base)
-        return AdapterConfig(rae=rae, lora=LoraConfig(self.rank, self.alpha, self.dropout))
+        return AdapterConfig(rae=rae, lora=LoraConfig(self.rank, self.alpha, self.dropout, self.mlp))
 
     def rate(self, step: int, spent_s: float) -> float:
         """Share of the learning rates at a step: a straight warm-up, then half a cosine down to `last`."""
@@ -149,7 +151,9 @@ class Training:
         )
         if o.start:
             adapter = Adapter.load(Path(o.start))
-            tuned = Tuned.begin(replace(adapter.config, about={}), self.folder, self.dtype)
+            own = adapter.config
+            wider = replace(own.lora, mlp=own.lora.mlp or o.mlp)
+            tuned = Tuned.begin(replace(own, about={}, lora=wider), self.folder, self.dtype)
             put_weights(tuned, adapter)
         else:
             tuned = Tuned.begin(o.config(), self.folder, self.dtype, o.named)

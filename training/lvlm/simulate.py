@@ -1,11 +1,12 @@
 """A drawn scene as the detector would have found it: Evidence, curves, heat and looks with its usual faults.
 
 Boxes jitter by about a patch, tracks begin late, end early or break, things are missed, normal clips have heat of their
-own, labels and colours are sometimes wrong. What the detector saw nothing of is taken out of the truth: nobody could
-answer for it from the evidence. What it saw only weakly stays, and so does false heat: telling them apart is the task.
-The highest level of what is ordinary is drawn from what a score promises (heatmap/levels.py: how often an hour ordinary
-footage reaches it). Without calibration most anomalies stay below the threshold of one false alarm an hour, and whoever
-asks about a clip of ten seconds expects more: so half of them here do, down to what ordinary clips reach as well.
+own, labels and colours are sometimes wrong. What the detector saw nothing of is taken out of the truth, and so are
+names and deeds that its evidence does not tell: nobody could answer for them. What it saw only weakly stays, and so
+does false heat: telling them apart is the task. The highest level of what is ordinary is drawn from what a score
+promises (heatmap/levels.py: how often an hour ordinary footage reaches it). Without calibration most anomalies stay
+below the threshold of one false alarm an hour, and whoever asks about a clip of ten seconds expects more: so half of
+them here do, down to what ordinary clips reach as well.
 
 Next: training/lvlm/looks.py
 """
@@ -19,7 +20,8 @@ import numpy as np
 from heatmap.levels import to_rarity, to_score
 from heatmap.motion import cell_path, describe_motion, entry_exit
 from training.datasets.truth import ClipTruth, Target
-from training.lvlm.looks import Real, looked_at
+from training.lvlm.knowable import knowable
+from training.lvlm.looks import Looked, Real, looked_at
 from training.lvlm.scenes import BASE_COLOURS, draw_truth
 from tvad.classifier import N_CLASSES
 from tvad.events import Span, find_events
@@ -45,18 +47,27 @@ class Faults:
     warm: float = 0.6  # of the ordinary things: heat of their own
     stray: float = 0.3  # of the clips: the least usual of what is ordinary is a blob where nothing is
     alarm: float = 0.06  # of the clips: something ordinary is taken for an anomaly
-    mislabel: float = 0.12  # of the tracks: looks of another thing
-    unseen: float = 0.12  # of the tracks: the classifier did not look
+    mislabel: float = 0.05  # of the tracks: looks of another thing
+    unseen: float = 0.15  # of the tracks: the classifier did not look
+    vague: float = 0.5  # of the other tracks: it looked, but does not know what it is
 
 
 class Sample(NamedTuple):
-    """A clip's truth and what the detector made of it. matched: id of a track -> id of the target it follows; of the
-    suspects' tracks where no event was found."""
+    """A clip's truth, as far as what the detector made of it can tell (training/lvlm/knowable.py), and that. matched:
+    id of a track -> id of the target it follows; of the suspects' tracks where no event was found."""
 
     truth: ClipTruth
     evidence: Evidence
     curves: Curves
     matched: dict[int, int]
+
+
+class _Told(NamedTuple):
+    """matched: as in Sample; known, coloured: ids of targets, as knowable wants them."""
+
+    matched: dict[int, int]
+    known: set[int]
+    coloured: set[int]
 
 
 class _Hot(NamedTuple):
@@ -246,9 +257,10 @@ def _conclude(
         moment = find_events(rarity, times, float(rarity.max()))[0]
         inside = (hottest.rows >= moment.start) & (hottest.rows <= moment.end)
         cut = hottest._replace(rows=hottest.rows[inside], boxes=hottest.boxes[inside], level=hottest.level[inside])
-        events, tracks, kept, matched = _told([cut], [moment], truth, times, peak, faults, rng, real)
+        events, tracks, kept, told = _told([cut], [moment], truth, times, peak, faults, rng, real)
     else:
-        events, tracks, kept, matched = _told(shown, spans, truth, times, peak, faults, rng, real)
+        events, tracks, kept, told = _told(shown, spans, truth, times, peak, faults, rng, real)
+    truth = knowable(truth, told.known, told.coloured)
     source_times = np.arange(round(truth.duration_s * truth.fps)) / truth.fps
     scores = to_score(np.interp(source_times, times, rarity))
     dull = (scores * rng.uniform(0.7, 1.0)).astype(np.float32)
@@ -271,7 +283,7 @@ def _conclude(
         evidence = replace(evidence, events=(), tracks=(), has_anomaly=False, summary=summarise([], []))
     sight = Sight(*_pictures(truth.duration_s, rng), *kept, suspects)
     parts = {"memory": scores, "decoder": dull, "words": words}
-    return Sample(truth, evidence, Curves(source_times, scores, times, heat, parts=parts, sight=sight), matched)
+    return Sample(truth, evidence, Curves(source_times, scores, times, heat, parts=parts, sight=sight), told.matched)
 
 
 def _told(
@@ -283,23 +295,25 @@ def _told(
     faults: Faults,
     rng: np.random.Generator,
     real: Real | None,
-) -> tuple[list[Event], list[Track], tuple[np.ndarray, np.ndarray], dict[int, int]]:
-    """Events, tracks, their looks and colours, and which target each track follows."""
+) -> tuple[list[Event], list[Track], tuple[np.ndarray, np.ndarray], _Told]:
+    """Events, tracks, their looks and colours, and what is told of the targets."""
     tracks: list[Track] = []
     looks, colours = [], []
     words: dict[int, bool] = {}
-    matched: dict[int, int] = {}
+    out = _Told({}, set(), set())
     by_id = {t.id: t for t in truth.targets}
     for piece in hot:
         number = len(tracks) + 1
         target = by_id.get(piece.target)
-        look, colour, label, sure, is_word = looked_at(target, faults.mislabel, faults.unseen, rng, real)
-        tracks.append(_track(number, piece, times, truth, label, sure, colour))
-        looks.append(look)
-        colours.append(colour)
-        words[number] = is_word
+        seen = looked_at(target, rng, faults.mislabel, faults.unseen, faults.vague, real)
+        tracks.append(_track(number, piece, times, truth, seen))
+        looks.append(seen.logits)
+        colours.append(seen.colours)
+        words[number] = seen.is_word
         if target is not None:
-            matched[number] = target.id
+            out.matched[number] = target.id
+            out.known.update([target.id] if seen.clear else [])
+            out.coloured.update([target.id] if seen.colours.any() else [])
     events: list[Event] = []
     for span in spans:
         a, b, p = (float(times[i]) for i in (span.start, span.end, span.peak))
@@ -311,22 +325,20 @@ def _told(
         raised = ("memory", "words") if word else (("memory",), ("decoder",), ("memory", "decoder"))[rng.integers(3)]
         score = round(float(peak[span.peak]), 4)
         events.append(Event(len(events) + 1, a, b, p, score, kind, tuple(t.id for t in own), raised))
-    return events, tracks, _stacked(looks, colours), matched
+    return events, tracks, _stacked(looks, colours), out
 
 
-def _track(
-    number: int, piece: _Hot, times: np.ndarray, truth: ClipTruth, label: str, sure: float, colours: np.ndarray
-) -> Track:
+def _track(number: int, piece: _Hot, times: np.ndarray, truth: ClipTruth, seen: Looked) -> Track:
     t, boxes = times[piece.rows], piece.boxes.round(1)
     entry, exit_ = entry_exit(t, boxes, truth.size_wh, float(times[0]), float(times[-1]))
-    shares = colours.mean(0)
+    shares = seen.colours.mean(0)
     named = [BASE_COLOURS[i] for i in np.argsort(-shares)[:2] if shares[i] > 0.2]
     area = float(np.median((boxes[:, 2:] - boxes[:, :2]).prod(1))) / (truth.size_wh[0] * truth.size_wh[1])
     size = "small" if area < 0.01 else "medium-sized" if area < 0.08 else "large"
     return Track(
         id=number,
-        label=label,
-        label_confidence=round(sure, 3),
+        label=seen.label,
+        label_confidence=round(seen.sure, 3),
         appearance=f"{size} {' and '.join(named)}".strip(),
         boxes=tuple(
             TrackBox(s, (b[0], b[1], b[2], b[3]), v)

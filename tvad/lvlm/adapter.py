@@ -167,6 +167,6 @@ def _check_lora(lora: Mapping[str, np.ndarray], rank: int) -> None:
         name, _, side = key.rpartition(".")
         a, b = lora.get(f"{name}.A"), lora.get(f"{name}.B")
         if a is None or b is None or side not in "AB" or not is_target(name):
-            raise ValueError(f"low-rank weights {key} are not of a pair A and B of an attention layer")
+            raise ValueError(f"low-rank weights {key} are not of a pair A and B of an attention or MLP layer")
         if a.ndim != 2 or b.ndim != 2 or len(a) != rank or b.shape[1] != rank:
             raise ValueError(f"low-rank weights {name} are {a.shape} and {b.shape}; the rank is {rank}")

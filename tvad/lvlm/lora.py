@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA; Hu et al. 2021, arXiv:2106.09685) on the attention of a language model.
+"""Low-rank adapters (LoRA; Hu et al. 2021, arXiv:2106.09685) on a language model: its attention, its MLPs if wished.
 
 Trained through peft; for answering they are added to the weights, in numpy: W + scale * B A. A vision tower is never
 adapted. Torch and peft are imported inside functions. Next: tvad/lvlm/adapter.py
@@ -13,16 +13,20 @@ from typing import Any
 import numpy as np
 
 # Of the language model's layers, whatever is around them; names of vision towers and projectors never match.
-TARGETS = r"(?!.*(?:vision|visual|image|mm_|multi_modal))(?:.*\.)?layers\.\d+\.self_attn\.[qkvo]_proj"
+_LAYERS = r"(?!.*(?:vision|visual|image|mm_|multi_modal))(?:.*\.)?layers\.\d+\."
+TARGETS = rf"{_LAYERS}self_attn\.[qkvo]_proj"
+WITH_MLP = rf"{_LAYERS}(?:self_attn\.[qkvo]_proj|mlp\.(?:gate|up|down)_proj)"
 
 
 @dataclass(frozen=True)
 class LoraConfig:
-    """rank: of the added matrices. alpha: they are multiplied by alpha / rank. dropout: of their input in training."""
+    """rank: of the added matrices. alpha: they are multiplied by alpha / rank. dropout: of their input in training.
+    mlp: whether the MLPs have them too, not only the attention: a small model learns more from as many examples."""
 
     rank: int = 16
     alpha: float = 32.0
     dropout: float = 0.05
+    mlp: bool = False
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -57,25 +61,26 @@ class Change:
 def add_lora(model: Any, config: LoraConfig) -> Any:
     """The peft model around a transformers model: everything frozen but the new matrices, which change nothing yet.
 
-    ValueError when the model has no layer that TARGETS names.
+    ValueError when the model has no layer that TARGETS names, or WITH_MLP where the MLPs are to have matrices.
     """
     import peft
 
+    targets = WITH_MLP if config.mlp else TARGETS
     if not any(is_target(name) for name, _ in model.named_modules()):
-        raise ValueError(f"{type(model).__name__} has no attention layers named like {TARGETS}")
+        raise ValueError(f"{type(model).__name__} has no attention layers named like {targets}")
     settings = peft.LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,  # type: ignore[arg-type]
         lora_dropout=config.dropout,
-        target_modules=TARGETS,
+        target_modules=targets,
         task_type="CAUSAL_LM",
     )
     return peft.get_peft_model(model, settings)
 
 
 def is_target(name: str) -> bool:
-    """Whether a module of this name gets an adapter."""
-    return re.fullmatch(TARGETS, name) is not None
+    """Whether a module of this name may have an adapter."""
+    return re.fullmatch(WITH_MLP, name) is not None
 
 
 def trainable(rae: Any, model: Any) -> list[Any]:

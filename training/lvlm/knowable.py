@@ -1,0 +1,44 @@
+"""What can be known of a clip from what was found in it: the truth that answers are trained on and held against.
+
+Heat, tracks and looks do not tell everything. Of a thing that the classifier does not know, nobody can say from them
+whether it is a cyclist; whether somebody steals or climbs they never show, only that it is unusual. A model that is
+trained to say so anyway learns to invent. So names and deeds that nothing tells of are taken out of the truth, and it
+says "a person who behaves unusually". Ours; the paper does not treat it.
+
+Next: training/lvlm/data.py
+"""
+
+from collections.abc import Container
+from dataclasses import replace
+
+from training.datasets.truth import UNNAMED, ClipTruth, Target
+from training.lvlm.scenes import DRESSED
+
+# Deeds that a known thing's name, pace and company tell.
+TOLD = frozenset((
+    "cycling", "skating", "driving", "running", "loitering", "abandoned object", "crowd panic", "fire", "explosion",
+))  # fmt: skip
+# Deeds that people's pace and company tell, even where only their size tells that they are people.
+TOLD_OF_ANYONE = frozenset({"loitering", "crowd panic"})
+UNUSUAL = "behaves unusually"
+
+
+def knowable(truth: ClipTruth, known: Container[int], coloured: Container[int]) -> ClipTruth:
+    """The truth of a clip as far as its evidence can tell. known: ids of the targets that the classifier knows;
+    coloured: of those whose colours were seen. What has no track is left as it is: nothing is asked of it."""
+    return replace(truth, targets=tuple(_told(t, t.id in known, t.id in coloured) for t in truth.targets))
+
+
+def _told(target: Target, known: bool, coloured: bool) -> Target:
+    if target.anomaly is None:
+        return target
+    noun = target.noun if known else "person" if target.noun in DRESSED else "object"
+    told = target.anomaly in TOLD if known else target.anomaly in TOLD_OF_ANYONE and noun == "person"
+    return replace(
+        target,
+        noun=noun,
+        anomaly=target.anomaly if told else UNNAMED,
+        action=target.action if told else UNUSUAL,
+        colours=target.colours if coloured else {},
+        carried=target.carried if known else "",
+    )
