@@ -246,7 +246,7 @@ class Stage:
             body.p += body.v * STEP_S
             to = body.face if body.face is not None else cmath.phase(body.v) if abs(body.v) > 0.15 else body.heading
             gap = _wrap(to - body.heading)
-            body.heading += float(np.clip(gap, -body.turn * STEP_S, body.turn * STEP_S))
+            body.heading += min(max(gap, -body.turn * STEP_S), body.turn * STEP_S)
         body.travelled += abs(body.v) * STEP_S
 
     def _tow(self, body: Body, owner: Body, offset: complex, z: float) -> None:

@@ -83,6 +83,7 @@ class Drawn(ABC):
 
 
 _GRAIN: list[np.ndarray] = []
+_WHOLE = (255.0 / np.maximum(np.arange(256), 1)).astype(np.float32)  # of an alpha, what undoes it
 
 
 def finish(drawing: Drawing, scale: float, px_per_m: float, stain: tuple[int, ...], grain: float) -> Sprite:
@@ -102,7 +103,7 @@ def finish(drawing: Drawing, scale: float, px_per_m: float, stain: tuple[int, ..
     stains = _GRAIN[0][y : y + high, x : x + wide]
     if stains.shape != alpha.shape:
         stains = cv2.resize(stains, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
-    gain = (1 + grain * stains) * (255.0 / np.maximum(alpha, 1))
+    gain = (1 + np.float32(grain) * stains) * _WHOLE.take(alpha)
     out = np.empty_like(rgba)
     np.minimum(rgba[..., :3] * gain[..., None], 255, out=out[..., :3], casting="unsafe")
     out[..., 3] = alpha

@@ -10,6 +10,7 @@ Next: training/datasets/synthetic/actors/drawn.py
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ AROUND = 12  # points on the rim of a blob
 SHIFT = 4  # binary digits after the point in drawing
 BANDS = ((1.0, 0.0, 0.74), (0.74, 0.16, 0.96), (0.42, 0.34, 1.1))  # size, way to the light, brightness
 PLAIN = ((1.0, 0.0, 1.0),)
-FINE = 24.0  # px/m above which light has a third band
+FINE = 48.0  # px/m above which light has a third band: below, that would be a line of a pixel or two
 LIGHT = (-0.45, -0.75)  # towards the light, on the picture (x right, y down)
 SUN = (-0.35, -0.4, 0.85)  # the same for faces: right, away, up
 MOST_PIXELS = 900_000  # of the large drawing
@@ -140,11 +141,12 @@ class Model:
         canvas = np.zeros((oh, ow, 4), np.uint8)
         origin = -low * scale + pad * over
         flat = centre * scale + origin
-        rims = _rims(flat, all3[n:, :2] * scale, radius * scale)
+        bands = BANDS if px_per_m > FINE else BANDS[:2]
+        rims = _rims(flat, all3[n:, :2] * scale, radius * scale, bands)
         corners = np.round(flat * (1 << SHIFT)).astype(np.int32)
         for solid in self._sorted(depth):
             if solid.kind == "chain":
-                _chain(canvas, rims, solid, BANDS if px_per_m > FINE else BANDS[:2])
+                _chain(canvas, rims, solid, bands)
             else:
                 self._flat_on(canvas, corners, solid, scale, turn)
         small = canvas if over == 1 else cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
@@ -203,7 +205,7 @@ def _chain(canvas: np.ndarray, rims: np.ndarray, solid: _Solid, bands: Bands) ->
             cv2.fillConvexPoly(canvas, outline[k], (*_times(colour, bright), 255), cv2.LINE_8, SHIFT)
 
 
-def _rims(centre: np.ndarray, axes: np.ndarray, radius: np.ndarray) -> np.ndarray:
+def _rims(centre: np.ndarray, axes: np.ndarray, radius: np.ndarray, bands: Bands) -> np.ndarray:
     """Rims of n blobs in each band of light, (bands, n, AROUND, 2) px, fixed point; axes (2 n, 2)."""
     first, second = axes[: len(centre)], axes[len(centre) :]
     # Rounding adds to an ellipse only where both run around the same way.
@@ -211,10 +213,11 @@ def _rims(centre: np.ndarray, axes: np.ndarray, radius: np.ndarray) -> np.ndarra
     second = np.where(second[:, 1:] < 0, -second, second) + radius[:, None] * (0, 1)
     rims = first[:, None] * _RIM[0][None, :, None] + second[:, None] * _RIM[1][None, :, None]
     aside = np.abs(rims).max(axis=1, keepdims=True) * LIGHT
-    bands = [rims * size + aside * way + centre[:, None] for size, way, _ in BANDS]
-    return np.round(np.stack(bands) * (1 << SHIFT)).astype(np.int32)
+    shifted = [rims * size + aside * way + centre[:, None] for size, way, _ in bands]
+    return np.round(np.stack(shifted) * (1 << SHIFT)).astype(np.int32)
 
 
+@lru_cache(maxsize=4096)
 def _times(colour: Rgb, light: float) -> Rgb:
     return min(255, int(colour[0] * light)), min(255, int(colour[1] * light)), min(255, int(colour[2] * light))
 
