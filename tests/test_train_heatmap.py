@@ -17,10 +17,13 @@ from typer.testing import CliRunner
 from heatmap.prompts import EVENTS, ORDINARY
 from training.heatmap import words
 from training.heatmap.data import Augment, Folder, as_batch, augmented, batch_at
+from training.heatmap.evaluate import evaluate_cached
 from training.heatmap.features import RUN, RUNS, CachedClip, Moment, cached, choose_runs
 from training.heatmap.loop import STATE_FILE, TrainConfig, fit
 from training.heatmap.model import mini_config, new_decoder
-from training.heatmap.selection import selection
+from training.heatmap.selection import levels_of, selection
+from training.heatmap.words import general
+from training.metrics import auc
 from tvad.decoder_taps import MOTION
 
 QUICK = TrainConfig(steps=6, clips=2, every=2, log_every=2, lr=3e-3, threads=1)
@@ -227,6 +230,19 @@ def test_a_run_learns_and_keeps_the_best(folder: Path, tmp_path: Path) -> None:
     assert any("min left" in line for line in said)
     about = json.loads((tmp_path / "out" / "config.json").read_text())["about"]
     assert about["data"] == {"normal": 2, "anomalous": 2}
+
+
+def test_cached_clips_are_measured_as_frames_and_cells(folder: Path) -> None:
+    held = Folder(folder, "validation")
+    figures = evaluate_cached(new_decoder(SMALL), held)
+    assert figures["clips"] == 4 and figures["anomalous"] == 2
+    labels, levels = [], []
+    for path in held.paths:
+        clip = CachedClip.load(path)
+        levels.append(levels_of(new_decoder(SMALL), clip, general(clip)).ravel())
+        labels.append(clip.targets(clip.anomalous()).ravel())
+    assert figures["pixel"] == pytest.approx(auc(np.concatenate(levels), np.concatenate(labels)), abs=1e-6)
+    assert 0 <= figures["micro"] <= 1
 
 
 @pytest.mark.parametrize("look_lr", [0.0, 0.5])

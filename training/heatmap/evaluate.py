@@ -5,8 +5,9 @@
     python -m training.heatmap.evaluate --tower FOLDER [CHECKPOINT] --ped2 ...    a CLIP or SigLIP model's own patches
 
 Ped2: micro- and macro-AUC of the frames and pixel AUROC on test clips, through the product's own stream; it chooses
-nothing. Synthetic: the figures of training/heatmap/selection.py on DATA/validation. The curve is the mean of the
-hottest cells of the levels, smoothed over SIGMA_S; the pixels' levels are smoothed as the heat is (tvad.parts.SIGMA_S).
+nothing. Synthetic: the figures of training/heatmap/selection.py on DATA/validation, or with --split test micro, macro
+and pixel (cells) on DATA/test. The curve is the mean of the hottest cells of the levels, smoothed over SIGMA_S; the
+pixels' levels are smoothed as the heat is (tvad.parts.SIGMA_S). Cached clips hold runs of frames: nothing is smoothed.
 """
 
 import argparse
@@ -20,8 +21,10 @@ from scipy.ndimage import gaussian_filter1d
 from heatmap.decoder import HeatmapDecoder
 from heatmap.prompts import PLAIN, Text
 from training.heatmap.data import Folder
+from training.heatmap.features import CachedClip
 from training.heatmap.model import new_decoder, write_checkpoint
-from training.heatmap.selection import selection
+from training.heatmap.selection import levels_of, selection
+from training.heatmap.words import general
 from training.metrics import PixelAuroc, macro_auc, micro_auc, upsample
 from training.pixel_data import GroundTruthClip, ped2
 from tvad.classifier import shared_classifier
@@ -85,13 +88,33 @@ def evaluate_ped2(clips: Sequence[GroundTruthClip], decode: Decode) -> dict[str,
     }
 
 
+def evaluate_cached(decoder: HeatmapDecoder, folder: Folder) -> dict[str, float]:
+    """micro, macro (of clips with both kinds of moments) and pixel (cells) of a folder of cached clips."""
+    labels, scores = [], []
+    pixels = PixelAuroc()
+    for path in folder.paths:
+        clip = CachedClip.load(path)
+        level, target = levels_of(decoder, clip, general(clip)), clip.targets(clip.anomalous())
+        labels.append(target.any((1, 2)))
+        scores.append(frame_level(level))
+        pixels.add(level, target.astype(bool))
+    return {
+        "micro": micro_auc(scores, labels),
+        "macro": macro_auc(scores, labels),
+        "pixel": pixels.value(),
+        "clips": float(len(labels)),
+        "anomalous": float(sum(label.any() for label in labels)),
+    }
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, nargs="?")
     parser.add_argument("--untrained", action="store_true", help="the decoder before training: looks and words alone")
     parser.add_argument("--ped2", type=Path, help="folder with test/ and masks/")
     parser.add_argument("--clips", nargs="*", help="names of the test clips; all of them if not given")
-    parser.add_argument("--synthetic", type=Path, help="cached clips, in validation/")
+    parser.add_argument("--synthetic", type=Path, help="cached clips, in validation/ or test/")
+    parser.add_argument("--split", choices=("validation", "test"), default="validation", help="of the cached clips")
     parser.add_argument("--anomaly", nargs="*", default=[], help="words instead of the default ones")
     parser.add_argument("--normal", nargs="*", default=[])
     parser.add_argument("--tower", type=Path, help="folder of a CLIP or SigLIP model; words alone without CHECKPOINT")
@@ -112,7 +135,10 @@ def main(arguments: list[str] | None = None) -> None:
             text = words_text(tuple(given.anomaly), tuple(given.normal))
             decoder = HeatDecoder(given.checkpoint)
             print(_line(len(clips), evaluate_ped2(clips, lambda video: decoded(video, decoder, text))), flush=True)
-        if given.synthetic:
+        if given.synthetic and given.split == "test":
+            figures = evaluate_cached(HeatmapDecoder.load(given.checkpoint), Folder(given.synthetic, "test"))
+            print("synthetic test: " + "  ".join(f"{k} {v:.4g}" for k, v in figures.items()))
+        elif given.synthetic:
             score = selection(HeatmapDecoder.load(given.checkpoint), Folder(given.synthetic, "validation"))
             print("synthetic validation: " + "  ".join(f"{k} {v:.4f}" for k, v in score.figures.items()))
 
