@@ -32,12 +32,16 @@ bench: .venv/.installed
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 # The weights that come with the preset `mini`, made as they were made; with the clips of ../shared/data where these are. What
-# was done is not done again, and a killed step goes on where it was; hours on two cores. CLIPS and MINUTES scale it. The
-# shipped words differ in one thing: their settings changed twice on the way (tvad/adapters/mini/MODEL_CARD.md). The alarm
-# levels that the last line of train-mini-heat prints belong into tvad/presets/mini.py.
+# was done is not done again, and a killed step goes on where it was; hours on two cores. PLAIN, CLIPS, HELD (clips), STEPS
+# (of the decoder) and MINUTES (of the words) scale it. The shipped words differ in one thing: their settings changed on the
+# way (tvad/adapters/mini/MODEL_CARD.md). The alarm levels that the last line of train-mini-heat prints belong into
+# tvad/presets/mini.py.
 RUN := out/train-mini
+PLAIN := 171
 CLIPS := 443
-MINUTES := 86
+HELD := 48
+STEPS := 700
+MINUTES := 196
 ORDINARY := $(wildcard ../shared/data/street/vtest.avi ../shared/data/street/people_intel.mp4 ../shared/data/street/road_bgs03.avi)
 ROOMS := $(wildcard ../shared/data/gmdcsa24_fall/subject*/ADL/*.mp4)
 
@@ -51,20 +55,21 @@ TRAIN := $(if $(JEMALLOC),LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=$(KEEP) )$(BIN)/tva
 train-mini: train-mini-heat train-mini-words
 
 train-mini-heat: .venv/.installed-train
-	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split train --synthetic 171 --first 1000 --workers 2
+	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split train --synthetic $(PLAIN) --first 1000 --workers 2
 	$(if $(ORDINARY),$(BIN)/python -m training.datasets.synthetic.assets ../shared/data $(RUN)/assets)
 	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split train --synthetic $(CLIPS) --first 2000 --workers 2 \
 	  $(if $(ORDINARY),--assets $(RUN)/assets)
-	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split validation --synthetic 48 --first 5000 --workers 2 \
+	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split validation --synthetic $(HELD) --first 5000 --workers 2 \
 	  $(if $(ORDINARY),--normal $(ORDINARY))
-	$(TRAIN) heatmap --data $(RUN)/heat --out $(RUN)/decoder --steps 700 --clips 4 --runs 2 --look-lr 0.1 --every 140 \
+	$(TRAIN) heatmap --data $(RUN)/heat --out $(RUN)/decoder --steps $(STEPS) --clips 4 --runs 2 --look-lr 0.1 --every 140 \
 	  --precision bf16
 	$(BIN)/python -m training.ship decoder $(RUN)/decoder
 	$(if $(ORDINARY),$(BIN)/python -m training.ordinary_levels $(ORDINARY) $(ROOMS) --decoder tvad/decoders/mini)
 
 # Not trained on rendered clips (training.lvlm.rendered): what the detector finds in them is no better than chance so far.
 train-mini-words: .venv/.installed-train
-	$(TRAIN) lvlm --out $(RUN)/words --slices 5 --pictures 1 --batch 8 --lora-rate 1e-3 --warm-up 40 --minutes $(MINUTES)
+	$(TRAIN) lvlm --out $(RUN)/words --slices 5 --pictures 1 --mlp --batch 8 --lead 3 --lora-rate 1e-3 --warm-up 40 \
+	  --minutes $(MINUTES)
 	$(BIN)/python -m training.ship adapter $(RUN)/words
 	$(BIN)/python -m training.lvlm.evaluate tvad/adapters/mini --simulated 64 --calibrate
 

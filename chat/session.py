@@ -2,7 +2,7 @@
 
 Session.ask yields the answer in pieces; Session.last is then the whole of it. The detector never runs here. With
 explain="text" a language model words the answer from the facts; with explain="lvlm" it answers from what it is shown of
-the video, without being told the facts. What it claims is checked and conflicts are told beside it, never rewritten.
+the video, without being told the facts; how the verdict was reached it is not shown, so that the narrator tells. What it claims is checked and conflicts are told beside it, never rewritten.
 Where the model fails, says nothing or runs off, the narrator answers, with a visible note.
 
 Next: chat/prompt.py
@@ -18,13 +18,14 @@ from chat.check import conflicts
 from chat.conversation import Conversation, Turn
 from chat.lexicon import singular
 from chat.prompt import build_lvlm_messages, build_messages
-from chat.questions import BEYOND, WHETHER, Question, read_question
+from chat.questions import BEYOND, SURE, WHETHER, WHY, Question, read_question
 from chat.report import Said, narrate
 from tvad.evidence import Evidence
 from tvad.explainer import Explainer, open_explainer
 from tvad.lvlm.view import View
 
 WAYS = ("report", "text", "lvlm")
+NARRATED = frozenset({WHY, SURE})  # kinds of questions about scores and thresholds, not about the video
 TURNS = 2  # of the dialogue that the language model is reminded of
 UNSURE = (0.35, 0.65)  # a probability of "yes" between these is no answer
 MAX_NEW_TOKENS = 120
@@ -107,7 +108,11 @@ class Session:
 
     def _by_model(self, read: Question) -> bool:
         # About a video without anomaly there is nothing to word: the plain No is the answer.
-        return bool(read.text) and (self.explain == "lvlm" or (self.explain == "text" and self.evidence.has_anomaly))
+        if not read.text or self.explain == "report":
+            return False
+        if self.explain == "lvlm":
+            return not set(read.kinds) <= NARRATED
+        return self.evidence.has_anomaly
 
     def _close(self, read: Question, said: Said, text: str, words: str, heard: _Heard) -> None:
         claimed = heard.text

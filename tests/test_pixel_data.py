@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_truths import clip, walk
 from PIL import Image
 
-from training.pixel_data import DataError, GroundTruthClip, ped2
+from training.pixel_data import DataError, GroundTruthClip, ped2, synthetic
 from training.region_metrics import tracks_of_masks
 
 MASKS = np.random.default_rng(0).random((7, 6, 9)) < 0.05
@@ -140,3 +141,27 @@ def test_the_real_clips(real_data: Path) -> None:
     tracks = tracks_of_masks(mask for piece in clips[1].masks() for mask in piece)
     assert [(min(t), max(t)) for t in tracks] == [(0, 145), (2, 125)]
     assert len(list(ped2(real_data / "ped2", "train"))) == 16
+
+
+def test_masks_of_synthetic_clips_are_what_is_anomalous_at_a_moment(tmp_path: Path) -> None:
+    ids = np.zeros((6, 4, 5), np.uint8)
+    ids[:, 0, 0], ids[:, 1:3, 2] = 1, 7
+    target = walk(7, "cyclist", "cycling", anomalous_s=((0.15, 0.35),))
+    for name, targets in (("0003", (target,)), ("0001", ())):
+        np.savez(tmp_path / f"{name}.ids.npz", ids=ids, times_s=np.arange(6) / 10)
+        clip(*targets).save(tmp_path / f"{name}.truth.json")
+        (tmp_path / f"{name}.mp4").touch()
+    normal, anomalous = synthetic(tmp_path)
+    assert (normal.name, anomalous.name) == ("0001", "0003")
+    masks = np.concatenate(list(anomalous.masks(4)))
+    assert masks.any((1, 2)).tolist() == [False, False, True, True, False, False]
+    assert np.array_equal(masks[2], ids[2] == 7)
+    assert not np.concatenate(list(normal.masks())).any()
+    assert [c.name for c in synthetic(tmp_path, ["0003"])] == ["0003"]
+    with pytest.raises(DataError, match="known: 0001, 0003"):
+        synthetic(tmp_path, ["9"])
+    (tmp_path / "0001.truth.json").unlink()
+    with pytest.raises(DataError, match=r"0001\.truth\.json"):
+        synthetic(tmp_path)
+    with pytest.raises(DataError, match="tvad synth"):
+        synthetic(tmp_path / "none")

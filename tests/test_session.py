@@ -202,6 +202,14 @@ def test_an_invented_name_is_a_conflict() -> None:
     assert not ask(shown(one_event(), "The video does not show that."), "what is his name?").conflicts
 
 
+def test_how_the_verdict_was_reached_is_told_by_the_narrator() -> None:
+    session = shown(one_event(), "Because of a cyclist.")
+    told = ask(session, "why is that anomalous?")
+    assert "cyclist" not in told.text and "score" in told.text
+    assert not session._explainer.heard  # type: ignore[union-attr]
+    assert ask(session, "are you sure?").text == ask(Session(one_event()), "are you sure?").text
+
+
 def test_showing_needs_something_to_show() -> None:
     with pytest.raises(ValueError, match="view"):
         Session(one_event(), "lvlm")

@@ -1,6 +1,7 @@
 """Evaluate the detector on footage with pixel ground truth, as docs/RESULTS.md reports it.
 
     python -m training.evaluate_pixel PED2_FOLDER [--clips 01 02 ...] [--seeds 0 1 2]
+    python -m training.evaluate_pixel CLIPS --synthetic      what `tvad synth CLIPS` made, each a place of its own
 
 Calibrates on all training clips, analyses the test clips in every mode, and prints frame level (micro-AUC of the score
 as shipped, and of the level before any smoothing in time), pixel AUROC, RBDC and TBDC. Pixel figures use the heat as it
@@ -19,7 +20,7 @@ import numpy as np
 from heatmap.regions import extract_regions
 from heatmap.tracks import RegionTrack, Tracker, smooth
 from training.metrics import PixelAuroc, macro_auc, micro_auc, upsample
-from training.pixel_data import GroundTruthClip, ped2
+from training.pixel_data import GroundTruthClip, ped2, synthetic
 from training.region_metrics import FrameRegion, rbdc_tbdc, tracks_of_masks
 from tvad.calibrate import calibrate
 from tvad.detector import Detector
@@ -126,8 +127,11 @@ def main() -> None:
     usual = [mode for mode, (_, parts) in MODES.items() if "decoder" not in parts]
     parser.add_argument("--modes", nargs="*", default=usual, choices=list(MODES))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--synthetic", action="store_true", help="root holds synthetic clips; uncalibrated modes only")
     given = parser.parse_args()
-    clips = list(ped2(given.root, "test", given.clips))
+    if given.synthetic:
+        given.modes = [mode for mode in given.modes if not MODES[mode][0]]
+    clips = synthetic(given.root, given.clips) if given.synthetic else list(ped2(given.root, "test", given.clips))
     with tempfile.TemporaryDirectory() as folder:
         scenes = {seed: str(Path(folder) / f"{seed}.scene.safetensors") for seed in given.seeds}
         if any(MODES[mode][0] for mode in given.modes):

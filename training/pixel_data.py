@@ -15,7 +15,10 @@ from typing import IO
 
 import numpy as np
 
+from training.datasets.truth import ClipTruth
+
 CHUNK_FRAMES = 64
+IDS, TRUTH = ".ids.npz", ".truth.json"  # of synthetic clips: instance maps, and what they are
 
 
 class DataError(ValueError):
@@ -40,6 +43,8 @@ class GroundTruthClip:
             raise ValueError(f"chunk is {chunk}; expected at least 1 frame")
         if self.mask_source is None:
             return iter(())
+        if self.mask_source.name.endswith(IDS):
+            return _masks_of_ids(self.mask_source, chunk)
         read = _masks_in_folder if self.mask_source.is_dir() else _masks_in_npz
         return read(self.mask_source, chunk)
 
@@ -86,6 +91,33 @@ def ped2(root: str | Path, split: str = "test", clips: Sequence[str] | None = No
     if unknown := set(clips) - {clip.name for clip in found}:
         raise DataError(f"no clips {sorted(unknown)} in {folder}; known: {', '.join(clip.name for clip in found)}")
     return [clip for clip in found if clip.name in clips]
+
+
+def synthetic(root: str | Path, clips: Sequence[str] | None = None) -> list[GroundTruthClip]:
+    """The clips that `tvad synth ROOT` made (NAME.mp4, NAME.ids.npz, NAME.truth.json), in order of their names; clips
+    as for `ped2`. Raises DataError for what is missing."""
+    found = []
+    for ids in sorted(Path(root).glob(f"*{IDS}")):
+        name = ids.name.removesuffix(IDS)
+        missing = [p for p in (ids.with_name(f"{name}.mp4"), ids.with_name(f"{name}{TRUTH}")) if not p.is_file()]
+        if missing:
+            raise DataError(f"{ids} has no {missing[0].name} beside it; make the clips anew with tvad synth")
+        found.append(GroundTruthClip(name, ids.with_name(f"{name}.mp4"), ids))
+    if not found:
+        raise DataError(f"no synthetic clips in {root}; make some with: tvad synth {root} --split test --count 32")
+    if clips is not None and (unknown := set(clips) - {clip.name for clip in found}):
+        raise DataError(f"no clips {sorted(unknown)} in {root}; known: {', '.join(clip.name for clip in found)}")
+    return [clip for clip in found if clips is None or clip.name in clips]
+
+
+def _masks_of_ids(path: Path, chunk: int) -> Iterator[np.ndarray]:
+    """Where the instances are that are anomalous at a moment."""
+    truth = ClipTruth.load(path.with_name(path.name.removesuffix(IDS) + TRUTH))
+    with np.load(path, allow_pickle=False) as held:
+        ids, times_s = held["ids"], held["times_s"]
+    for first in range(0, len(ids), chunk):
+        rows = range(first, min(first + chunk, len(ids)))
+        yield np.stack([truth.mask(ids[i], float(times_s[i])) for i in rows])
 
 
 def _video_clip(video: Path, masks: Path, split: str) -> GroundTruthClip:
