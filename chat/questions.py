@@ -35,6 +35,7 @@ _NORMAL = re.compile(
     r"\b(?:normal(?:ly)?|ordinary|usual|fine|ok|okay|all right|alright|all clear|clean|in order|quiet|as expected)\b",
     re.IGNORECASE,
 )
+_NOTHING = re.compile(rf"\b(?:nothing|nobody|no one|free of|without)\b.*\b(?:{_ODD})\b", re.IGNORECASE)
 _NOT = re.compile(r"\b(?:not|isn't|out of the)\b", re.IGNORECASE)
 _YES_NO = re.compile(
     r"^(?:so |and |but |then |ok(?:ay)?,? |please,? )*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|"
@@ -157,6 +158,7 @@ def read_question(text: str) -> Question:
     choice = re.search(r"(?<!yes )\bor (?!not\b|no\b|any(?:one|body|thing)\b)", said, re.IGNORECASE)  # "left or right?"
     yes_no = (yes_no and not choice) or _asks_whether(said)
     asks_normal = bool(_NORMAL.search(said)) and not _NOT.search(said) and not ODD.search(said)
+    asks_normal = asks_normal or bool(_NOTHING.search(said))
     direction = re.search(rf"\b({DIRECTION})\b", said, re.IGNORECASE)
     place = re.search(rf"\b({SIDES})\b", said, re.IGNORECASE)
     ordinal, of = _ordinal(said)

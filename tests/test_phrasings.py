@@ -2,9 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 
+from chat.questions import read_question
 from training.datasets.phrasings import FORMS, KINDS, phrasings, templates
+from training.datasets.phrasings.disturb import disturbed
 from training.datasets.qa import SHARES
 
 MAIN = (
@@ -63,3 +66,17 @@ def test_unknown_names_list_the_known() -> None:
         phrasings("why", "train")
     with pytest.raises(ValueError, match="'train' or 'test'"):
         phrasings("what", "dev")
+
+
+def test_disturbed_questions_are_read_as_the_same_question() -> None:
+    rng = np.random.default_rng(0)
+    changed, same = 0, []
+    for text in ("Is there any anomaly in the video?", "When does it happen?", "Which way does it move?"):
+        for _ in range(200):
+            typed = disturbed(text, rng)
+            assert typed.strip() and len(typed) < len(text) + 45
+            changed += typed != text
+            same.append(read_question(typed).kinds == read_question(text).kinds)
+    assert 250 < changed < 450
+    assert np.mean(same) > 0.8  # slips of the keyboard hide words from rules
+    assert disturbed("When?", rng, 0.0) == "When?"

@@ -282,7 +282,7 @@ def _compact(taps: Taps) -> Taps:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--split", choices=("train", "validation"), required=True)
+    parser.add_argument("--split", choices=("train", "validation", "test"), required=True)
     parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="clips of the generator")
     parser.add_argument("--first", type=int, default=0, help="seed of the first of them")
     parser.add_argument("--assets", type=Path, metavar="FOLDER", help="real people and places to mix into them")

@@ -15,6 +15,7 @@ import torch
 
 from chat.conversation import Conversation, Turn
 from chat.prompt import build_lvlm_messages
+from training.datasets.phrasings.disturb import disturbed
 from training.datasets.qa import QA, ask, dialogue
 from training.datasets.records import clip_record
 from training.datasets.truth import ClipTruth
@@ -126,17 +127,22 @@ def converse(
     rng: np.random.Generator,
     phrasings: str = "train",
 ) -> Sequence_:
-    """A conversation about a clip, drawn by `rng`; its beginning is sometimes left out, as it is when answering."""
+    """A conversation about a clip, drawn by `rng`; its beginning is sometimes left out, as it is when answering. What
+    is asked in the training phrasings is disturbed (training/datasets/phrasings/disturb.py)."""
     record = clip_record(example.truth)
     if not example.traced and (qa := ask(record, "whether", rng, phrasings)) is not None:
-        made = write(dialogue_, rae, example.view, [qa])
+        made = write(dialogue_, rae, example.view, _typed([qa], rng, phrasings))
         first = made.said.index(True)  # "Yes"; what follows cannot be known
         return Sequence_(made.ids[: first + 1], made.said[: first + 1], made.view, 1)
     most = talk.turns if record.has_anomaly else talk.normal_turns
     turns = int(rng.integers(max(1, most - 1), most + 1))
     skipped = int(rng.integers(0, CUT + 1)) if rng.random() < 0.3 else 0
     asked = dialogue(record, rng, phrasings, turns + skipped)
-    return write(dialogue_, rae, example.view, asked[skipped:], talk.longest)
+    return write(dialogue_, rae, example.view, _typed(asked[skipped:], rng, phrasings), talk.longest)
+
+
+def _typed(asked: Sequence[QA], rng: np.random.Generator, phrasings: str) -> list[QA]:
+    return [replace(qa, question=disturbed(qa.question, rng)) if phrasings == "train" else qa for qa in asked]
 
 
 def collate(sequences: Sequence[Sequence_], padding: int) -> Batch:

@@ -8,6 +8,7 @@ whether a model reads questions or knows them by heart.
 Next: training/datasets/qa.py
 """
 
+from training.datasets.phrasings.more import MORE
 from training.datasets.phrasings.moving import ENTRY, EXIT, MOTION, WHERE
 from training.datasets.phrasings.telling import COUNT, UNANSWERABLE, WHEN
 from training.datasets.phrasings.things import ABSENT, ACTION, APPEARANCE, COLOUR, DETAILS, RIDDEN, WHOLE_COLOUR
@@ -44,7 +45,8 @@ def templates(kind: str, split: str) -> list[tuple[str, str]]:
         raise KeyError(f"no kind of question {kind!r}; known: {list(KINDS)}")
     if split not in ("train", "test"):
         raise ValueError(f"no split {split!r} of phrasings; choose 'train' or 'test'")
-    return [_read(text) for text in KINDS[kind][split]]
+    found = KINDS[kind][split] + (MORE.get(kind, ()) if split == "train" else ())
+    return [_read(text) for text in found]
 
 
 def phrasings(kind: str, split: str) -> list[str]:
