@@ -2,8 +2,9 @@
 
 Session.ask yields the answer in pieces; Session.last is then the whole of it. The detector never runs here. With
 explain="text" a language model words the answer from the facts; with explain="lvlm" it answers from what it is shown of
-the video, without being told the facts; how the verdict was reached it is not shown, so that the narrator tells. What it claims is checked and conflicts are told beside it, never rewritten.
-Where the model fails, says nothing or runs off, the narrator answers, with a visible note.
+the video, without being told the facts; how the verdict was reached it is not shown, so the narrator tells that. What
+it claims is checked and conflicts are told beside it, never rewritten. Where the model fails, says nothing or runs off,
+the narrator answers, with a visible note.
 
 Next: chat/prompt.py
 """
@@ -40,12 +41,14 @@ FAILURES = (RuntimeError, ValueError, OSError, MemoryError)
 @dataclass(frozen=True)
 class Answer:
     """What was said. citations: "event 1, 3.2-5.8 s", "track 4". conflicts: claims the evidence contradicts.
-    yes: the language model's probability that there is an anomaly, None where it was not asked."""
+    yes: the language model's probability that there is an anomaly, and verdict: whether there is one in its words; None
+    where it was not asked that, or said neither."""
 
     text: str
     citations: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     yes: float | None = None
+    verdict: bool | None = None
 
 
 @dataclass
@@ -122,7 +125,11 @@ class Session:
             found = (f"The text says {wrong[0]}; from the evidence: {said.text}",)
         if claimed and BEYOND in said.kinds and not declines(claimed):
             found = (*found, said.text)
-        self._last = Answer(text, self._citations(said), found, heard.yes)
+        yes = 1 - heard.yes if heard.yes is not None and read.asks_normal else heard.yes
+        verdict = None
+        if yes is not None and not heard.trouble and wrong[0]:
+            verdict = (wrong[0] == "yes") != read.asks_normal  # "yes" to "is all normal?" is no anomaly
+        self._last = Answer(text, self._citations(said), found, yes, verdict)
         self.conversation = self.conversation.add(Turn(read.text, words, said.kinds, said.focus))
 
     def _citations(self, said: Said) -> tuple[str, ...]:

@@ -14,9 +14,12 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
+from chat_fakes import one_event
 from cli_fakes import FakeDetector, write_video
 
+from chat.session import Answer
 from tvad import cache, cli, cli_options
+from tvad.cli import answer_object
 from tvad.evidence import Evidence
 from tvad.settings import Settings
 
@@ -356,3 +359,14 @@ def test_chat_over_a_pipe(
     talk = (tmp_path / "talk.txt").read_text()
     assert QUESTION in talk
     assert "never asked" not in talk
+
+
+@pytest.mark.parametrize(
+    ("verdict", "yes", "anomalous", "confidence"),
+    [(True, 0.8, True, 0.8), (False, 0.3, False, 0.7), (None, None, True, 0.93), (None, 0.4, True, 0.4)],
+)
+def test_json_says_what_the_answer_says(
+    verdict: bool | None, yes: float | None, anomalous: bool, confidence: float
+) -> None:
+    said = answer_object(one_event(), Answer("words", yes=yes, verdict=verdict), "lvlm", {})
+    assert (said["has_anomaly"], said["confidence"]) == (anomalous, pytest.approx(confidence))

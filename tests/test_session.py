@@ -197,6 +197,29 @@ def test_an_even_chance_is_called_not_sure() -> None:
     assert ask(shown(one_event(), "It moves right."), "how does it move?").yes is None
 
 
+@pytest.mark.parametrize(
+    ("question", "words", "p", "verdict", "yes"),
+    [
+        ("is there an anomaly?", "Yes, there is a cyclist.", 0.9, True, 0.9),
+        ("is there an anomaly?", "No, there is no anomaly in the video.", 0.2, False, 0.2),
+        ("is everything normal?", "Yes, there is no anomaly in the video.", 0.8, False, 0.2),
+        ("is everything normal?", "No, there is a cyclist.", 0.1, True, 0.9),
+        ("how does it move?", "It moves right.", 0.9, None, None),
+    ],
+)
+def test_the_verdict_is_about_an_anomaly_however_it_was_asked(
+    question: str, words: str, p: float, verdict: bool | None, yes: float | None
+) -> None:
+    answer = ask(shown(one_event(), words, yes=p), question)
+    assert answer.verdict is verdict
+    assert answer.yes == (None if yes is None else pytest.approx(yes))
+
+
+def test_the_report_and_a_failing_model_give_no_verdict_of_a_model() -> None:
+    assert ask(Session(one_event()), "is there an anomaly?").verdict is None
+    assert ask(shown(one_event(), "There is a cyclist.", yes=0.9), "is there an anomaly?").verdict is None
+
+
 def test_an_invented_name_is_a_conflict() -> None:
     assert ask(shown(one_event(), "His name is Peter."), "what is his name?").conflicts
     assert not ask(shown(one_event(), "The video does not show that."), "what is his name?").conflicts

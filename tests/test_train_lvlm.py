@@ -288,6 +288,16 @@ def test_names_begin_as_their_words(folder: Path) -> None:
     assert torch.cosine_similarity(tuned.rae.kind[list(GROUPS).index("first")], words.mean(" from"), dim=0) > 0.99
 
 
+def test_processes_that_wait_for_each_other_have_batches_of_like_length(folder: Path, start: Path) -> None:
+    tuned = Tuned.resume(Adapter.load(start), folder, torch.float32)
+    lengths = []
+    for together in (1, 2):
+        pools = Pools(Simulated(RAE), tuned.dialogue, RAE, Talk(), 2, 6, together=together)
+        lengths.append([[batch.ids.shape[1] for batch in pools[n]] for n in (4, 5)])
+    assert [sorted(x) for x in lengths[0]] == [sorted(x) for x in lengths[1]]
+    assert np.corrcoef(*lengths[1])[0, 1] > 0.8
+
+
 def test_every_name_is_of_a_number() -> None:
     for group, names in NAMES.items():
         assert len(names) <= (GROUPS | FACTS)[group], group

@@ -44,6 +44,10 @@ def mirrored(name: str, values: np.ndarray) -> np.ndarray:
         out = np.concatenate([values[:, :9][:, CELLS], values[:, 9:][:, BORDERS]], 1)
     if name == "way":
         out[:, :9] = values[:, :9][:, WAYS]
+    if name in ("entry", "exit"):
+        out = values[:, BORDERS]
+    if name == "sideways":
+        out = values[:, order(slots.SIDEWAYS)]
     if name == "path":
         out = np.concatenate([part[:, CELLS] for part in np.split(values, 1 + slots.STEPS, 1)], 1)
     if name == "event":
@@ -252,3 +256,30 @@ def test_a_view_of_other_sizes_is_refused() -> None:
         View.from_arrays({name: values for name, values in arrays.items() if name != "thing_way"})
     with pytest.raises(ValueError, match="sizes of a view"):
         ViewConfig(slices=0)
+
+
+@pytest.mark.parametrize(
+    ("t_s", "text"),
+    [(0.0, "   00"), (7.84, "   78"), (12.36, "  124"), (102.0, " 1020"), (5000.0, "50000"), (1e6, "99999")],
+)
+def test_times_are_spelled_as_answers_write_them(t_s: float, text: str) -> None:
+    read = "".join(" " if row.argmax() == slots.BLANK else str(row.argmax()) for row in slots.spelled(t_s))
+    assert read == text and all(row.sum() == 1 for row in slots.spelled(t_s))
+
+
+def test_each_word_of_a_track_has_a_token_of_its_own() -> None:
+    rng = np.random.default_rng(3)
+    times_s = np.linspace(1.0, 9.4, 20)
+    track = make_track(1, make_boxes(rng, 20), times_s, 12.0)
+    evidence = make_evidence([track], [make_event(1, 1.0, 9.4, 0.8, (1,))])
+    sight = make_sight(rng, 1)
+    sight.colours[:] = 0
+    sight.colours[0, 0, 3], sight.colours[0, 0, 4] = 0.4, 0.5
+    told = slots.features(slots.choose(evidence, 1)[0], evidence, sight)
+    assert slots.BORDERS[int(told["entry"].argmax())] == (track.entry or "none")
+    assert slots.BORDERS[int(told["exit"].argmax())] == (track.exit or "none")
+    way = {slots.UPRIGHT[int(told["upright"].argmax())], slots.SIDEWAYS[int(told["sideways"].argmax())]} - {"none"}
+    assert way == set((track.motion.direction or "").split("-")) - {""}
+    assert told["upper"].argmax() == 4 and told["upper"].sum() == 1 and not told["lower"].any()
+    spelled = [told[f"until_{place}"] for place in slots.PLACES]
+    assert all(np.array_equal(a, b) for a, b in zip(spelled, slots.spelled(track.end_s), strict=True))

@@ -95,7 +95,7 @@ def evaluate_cached(decoder: HeatmapDecoder, folder: Folder) -> dict[str, float]
     for path in folder.paths:
         clip = CachedClip.load(path)
         level, target = levels_of(decoder, clip, general(clip)), clip.targets(clip.anomalous())
-        labels.append(target.any((1, 2)))
+        labels.append(np.asarray(target.any((1, 2))))
         scores.append(frame_level(level))
         pixels.add(level, target.astype(bool))
     return {

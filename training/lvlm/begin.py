@@ -28,8 +28,11 @@ from tvad.lvlm.slots import (
     GROUPS,
     LETTERS,
     MANY,
+    PLACES,
+    SIDEWAYS,
     SPEEDS,
     STEPS,
+    UPRIGHT,
     hashed,
 )
 from tvad.lvlm.view import FACTS
@@ -45,10 +48,12 @@ LABELS = {
     "person-sized object": " person", "small object": " small object", "large object": " large object",
     "bicycle": " bicycle", "vehicle": " vehicle", "cart": " cart", "scooter": " scooter",
 }  # fmt: skip
+DIGITS = tuple("0123456789")
 COUNTS = (" no", " one", " two", " three", " four", " five", " many")
 
 _CELLS = tuple(f" {name.replace('-', ' ')}" for name in CELL_NAMES)
 _BORDERS = tuple("" if name == "none" else f" {name} border" for name in BORDERS)
+_SIDES = tuple("" if name == "none" else f" {name}" for name in BORDERS)
 _WAYS = tuple(f" {name.replace('-', ' and ')}" for name in DIRECTIONS)
 _COLOURS = tuple(f" {name}" for name in TERMS)
 _PACES = tuple([" slowly"] * 2 + [""] * (len(SPEEDS) - 3) + [" quickly"] * 2)
@@ -69,10 +74,20 @@ NAMES: dict[str, tuple[str, ...]] = {
     "path": _CELLS * (1 + STEPS),
     "colour": _COLOURS * 2,
     "verdict": (" yes", " no", *COUNTS, *COUNTS),
+    **{f"{end}_{place}": DIGITS for end in ("from", "until") for place in PLACES},
+    "entry": _SIDES,
+    "exit": _SIDES,
+    "upright": tuple("" if name == "none" else f" {name}" for name in UPRIGHT),
+    "sideways": tuple("" if name == "none" else f" {name}" for name in SIDEWAYS),
+    "upper": _COLOURS,
+    "lower": _COLOURS,
 }
 KINDS = {
     "when": " time", "event": " anomaly", "first": " from", "last": " to", "way": " moves", "path": " through",
     "box": " place", "look": " thing", "colour": " colour", "clip": " video", "verdict": " anomaly",
+    **{f"from_{place}": " from" for place in PLACES}, **{f"until_{place}": " to" for place in PLACES},
+    "entry": " enters", "exit": " leaves", "upright": " moves", "sideways": " moves", "upper": " top",
+    "lower": " trousers",
 }  # fmt: skip
 
 
@@ -136,7 +151,9 @@ class Words:
         width = self._table.shape[1]
         if not text:
             return torch.zeros(width)
-        tokens = [self._dialogue.first_tokens([f" {word}"])[0] for word in text.split()]
+        # In numbers no space stands before a digit.
+        said = [word if word in DIGITS else f" {word}" for word in text.split()]
+        tokens = [self._dialogue.first_tokens([word])[0] for word in said]
         found = self._table[tokens].cpu()
         mean = nn.functional.normalize(found, dim=1).mean(0)
         return nn.functional.normalize(mean, dim=0) * width**0.5

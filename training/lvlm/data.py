@@ -163,7 +163,8 @@ def collate(sequences: Sequence[Sequence_], padding: int) -> Batch:
 class Pools(torch.utils.data.Dataset[list[Batch]]):
     """Batches by pool: `pool` batches are drawn together, sorted by length and shuffled, so that little is padded.
 
-    Pool n holds the examples n * pool * batch and on.
+    Pool n holds the examples n * pool * batch and on. together: so many pools that follow each other are shuffled
+    alike, so that processes that wait for each other have batches of like length.
     """
 
     source: Source
@@ -174,13 +175,14 @@ class Pools(torch.utils.data.Dataset[list[Batch]]):
     pool: int = 8
     seed: int = 0
     phrasings: str = "train"
+    together: int = 1
 
     def __getitem__(self, number: int) -> list[Batch]:
         size = self.batch * self.pool
         drawn = [self.sequence(number * size + n) for n in range(size)]
         drawn.sort(key=lambda s: len(s.ids))
         batches = [collate(drawn[n : n + self.batch], padding_of(self.dialogue)) for n in range(0, size, self.batch)]
-        order = np.random.default_rng([self.seed, number, 2]).permutation(len(batches))
+        order = np.random.default_rng([self.seed, number // self.together, 2]).permutation(len(batches))
         return [batches[n] for n in order]
 
     def sequence(self, number: int) -> Sequence_:

@@ -222,9 +222,9 @@ class Training:
             source = Mixed(source, self.packed, o.share, o.seed)
         talk = Talk(o.turns, o.normal_turns, o.longest)
         size = o.batch // o.accumulate
-        pools = Pools(source, self.tuned.dialogue, self.rae, talk, size, 8 * o.accumulate, o.seed)
         # Each process has its own pools; a pool lasts for 8 steps.
         mine, all_ = self.accelerator.process_index, self.accelerator.num_processes
+        pools = Pools(source, self.tuned.dialogue, self.rae, talk, size, 8 * o.accumulate, o.seed, together=all_)
         done = self.progress.step // 8
         loader = DataLoader(
             pools,

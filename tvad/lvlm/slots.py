@@ -34,6 +34,9 @@ TENTHS = 6  # decimal digits of a time in tenths of a second: up to 27 hours
 TIME = 10 * TENTHS + sum(CLOCK)
 WAVES = 4
 TRACK_VECTOR = 44
+PLACES = ("thousands", "hundreds", "tens", "ones", "tenths")  # digits of a time in seconds
+BLANK = 10  # the digit before the first one that is written
+UPRIGHT, SIDEWAYS = ("up", "down", "none"), ("left", "right", "none")
 
 GROUPS: dict[str, int] = {
     "when": 3 * TIME + 4 * WAVES + 1,
@@ -45,6 +48,14 @@ GROUPS: dict[str, int] = {
     "box": TRACK_VECTOR,
     "look": CLASSES + 2 + LETTERS,
     "colour": 2 * COLOURS + 3 + len(SIZES),
+    # What answers say in one word, each in a token of its own: small models copy words, and one token has no order.
+    **{f"{end}_{place}": BLANK + 1 for end in ("from", "until") for place in PLACES},
+    "entry": len(BORDERS),
+    "exit": len(BORDERS),
+    "upright": len(UPRIGHT),
+    "sideways": len(SIDEWAYS),
+    "upper": COLOURS,
+    "lower": COLOURS,
 }  # name -> how many numbers
 
 
@@ -85,6 +96,7 @@ def features(slot: Slot, evidence: Evidence, sight: Sight) -> dict[str, np.ndarr
     if slot.event is not None:
         out["event"] = _event(slot, slot.event, evidence)
         out["when"] = _when(slot.event.start_s, slot.event.end_s, length_s)
+        out |= _spelled(slot.event.start_s, slot.event.end_s)
     if (track := slot.track) is None:
         return out
     size_wh = max(evidence.video.width, 1), max(evidence.video.height, 1)
@@ -102,7 +114,11 @@ def features(slot: Slot, evidence: Evidence, sight: Sight) -> dict[str, np.ndarr
         "box": track_vector(track, size_wh, length_s, (first, last)),
         "look": _look(track, sight.looks[row] if known else np.zeros(CLASSES)),
         "colour": _colour(track, sight.colours[row] if known else np.zeros((2, COLOURS))),
+        "entry": one_hot(BORDERS, track.entry or "none"),
+        "exit": one_hot(BORDERS, track.exit or "none"),
     }
+    out |= _spelled(track.start_s, track.end_s) | _heading(track)
+    out |= _clothes(sight.colours[row] if known else np.zeros((2, COLOURS)))
     return {name: np.nan_to_num(values, posinf=0, neginf=0).astype(np.float32) for name, values in out.items()}
 
 
@@ -132,6 +148,13 @@ def digits(t_s: float) -> np.ndarray:
     return np.concatenate(out).astype(np.float32)
 
 
+def spelled(t_s: float) -> list[np.ndarray]:
+    """One-hot (BLANK + 1,) digits of a time as answers write it, "12.3", one for each of PLACES, blanks before it; from
+    10 000 s on 9999.9."""
+    text = f"{min(max(t_s, 0.0), 9999.9):.1f}".replace(".", "").rjust(len(PLACES))
+    return [np.eye(BLANK + 1, dtype=np.float32)[BLANK if c == " " else int(c)] for c in text]
+
+
 def waves(share: float) -> np.ndarray:
     """(2 * WAVES,) sines and cosines of a number in [0, 1], from half a turn on, each twice as fast."""
     turns = np.pi * share * 2.0 ** np.arange(WAVES)
@@ -155,6 +178,24 @@ def _cell(box: Sequence[float], size_wh: tuple[int, int]) -> str:
 def _when(start_s: float, end_s: float, length_s: float) -> np.ndarray:
     times = [digits(start_s), digits(end_s), digits(end_s - start_s)]
     return np.concatenate([*times, waves(start_s / length_s), waves(end_s / length_s), [math.log1p(end_s - start_s)]])
+
+
+def _spelled(start_s: float, end_s: float) -> dict[str, np.ndarray]:
+    times = (("from", spelled(start_s)), ("until", spelled(end_s)))
+    return {f"{end}_{place}": digit for end, told in times for place, digit in zip(PLACES, told, strict=True)}
+
+
+def _heading(track: Track) -> dict[str, np.ndarray]:
+    """Both parts of the direction, none of what stays."""
+    parts = set((track.motion.direction or "").split("-")) if track.motion.displacement != "still" else set()
+    found = {"upright": UPRIGHT, "sideways": SIDEWAYS}
+    return {name: one_hot(words, next((w for w in words if w in parts), "none")) for name, words in found.items()}
+
+
+def _clothes(shares: np.ndarray) -> dict[str, np.ndarray]:
+    """The first colour of the upper and the lower part, zero where none was seen."""
+    first = np.eye(COLOURS, dtype=np.float32)[shares.argmax(1)] * (shares.sum(1, keepdims=True) > 0)
+    return {"upper": first[0], "lower": first[1]}
 
 
 def _event(slot: Slot, event: Event, evidence: Evidence) -> np.ndarray:
