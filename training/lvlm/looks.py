@@ -3,7 +3,7 @@
 Logits are drawn around the ImageNet classes that a thing is usually taken for, or taken from footage that was looked at
 (`python -m training.lvlm.rendered looks`).
 
-Next: training/lvlm/knowable.py
+Next: training/lvlm/tellable.py
 """
 
 from collections.abc import Mapping

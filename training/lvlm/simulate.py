@@ -20,9 +20,9 @@ import numpy as np
 from heatmap.levels import to_rarity, to_score
 from heatmap.motion import cell_path, describe_motion, entry_exit
 from training.datasets.truth import ClipTruth, Target
-from training.lvlm.knowable import knowable
 from training.lvlm.looks import Looked, Real, looked_at
 from training.lvlm.scenes import BASE_COLOURS, draw_truth
+from training.lvlm.tellable import tellable
 from tvad.classifier import N_CLASSES
 from tvad.events import Span, find_events
 from tvad.evidence import Curves, Event, Evidence, Motion, Track, TrackBox, VideoMeta
@@ -53,7 +53,7 @@ class Faults:
 
 
 class Sample(NamedTuple):
-    """A clip's truth, as far as what the detector made of it can tell (training/lvlm/knowable.py), and that. matched:
+    """A clip's truth, as far as what the detector made of it can tell (training/lvlm/tellable.py), and that. matched:
     id of a track -> id of the target it follows; of the suspects' tracks where no event was found."""
 
     truth: ClipTruth
@@ -63,7 +63,7 @@ class Sample(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """matched: as in Sample; known, coloured: ids of targets, as knowable wants them."""
+    """matched: as in Sample; known, coloured: ids of targets, as tellable wants them."""
 
     matched: dict[int, int]
     known: set[int]
@@ -260,7 +260,7 @@ def _conclude(
         events, tracks, kept, told = _told([cut], [moment], truth, times, peak, faults, rng, real)
     else:
         events, tracks, kept, told = _told(shown, spans, truth, times, peak, faults, rng, real)
-    truth = knowable(truth, told.known, told.coloured)
+    truth = tellable(truth, told.known, told.coloured)
     source_times = np.arange(round(truth.duration_s * truth.fps)) / truth.fps
     scores = to_score(np.interp(source_times, times, rarity))
     dull = (scores * rng.uniform(0.7, 1.0)).astype(np.float32)

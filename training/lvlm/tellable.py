@@ -23,7 +23,7 @@ TOLD_OF_ANYONE = frozenset({"loitering", "crowd panic"})
 UNUSUAL = "behaves unusually"
 
 
-def knowable(truth: ClipTruth, known: Container[int], coloured: Container[int]) -> ClipTruth:
+def tellable(truth: ClipTruth, known: Container[int], coloured: Container[int]) -> ClipTruth:
     """The truth of a clip as far as its evidence can tell. known: ids of the targets that the classifier knows;
     coloured: of those whose colours were seen. What has no track is left as it is: nothing is asked of it."""
     return replace(truth, targets=tuple(_told(t, t.id in known, t.id in coloured) for t in truth.targets))
