@@ -126,7 +126,7 @@ def _noise(rng: np.random.Generator) -> np.ndarray:
 
 def _vague(noun: str, rng: np.random.Generator) -> np.ndarray:
     """Logits that favour a thing, and others, by next to nothing; now and then a class that has nothing to do with it:
-    of ten looks at ordinary street and room footage, two were a swing and a potter's wheel at 0.14 and 0.20."""
+    of eight looks at ordinary street and room footage, two were a swing and a potter's wheel at 0.14 and 0.20."""
     bank = _bank()
     logits = _noise(rng)
     others = [list(BANK)[n] for n in rng.integers(0, len(BANK), 2)]
