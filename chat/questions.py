@@ -43,7 +43,7 @@ _YES_NO = re.compile(
     re.IGNORECASE,
 )
 _ASKED = r"\b(?:what|which|when|where|why|how|who|whose|whom)\b"
-# Whoever orders to look for anomalies, asks whether to worry or gives a single word, wants yes or no.
+# An order to look for anomalies wants yes or no, and so does a question that offers these two.
 _WHETHER_ELSE = re.compile(
     r"\b(?:know|tell me|say|see|wonder\w*|ask|find out|decide|judge|report) (?:if|whether)\b"
     r"|\b(?:check|scan|screen|search|inspect|examine|watch|verify|confirm|review|look (?:over|through|at))\b.*"
@@ -205,9 +205,8 @@ def _kinds(
     found = {kind: m.start() for kind, p in _PATTERNS.items() if (m := p.search(said))}
     if MOTION in found and re.search(_WHERETO, said, re.IGNORECASE):
         found.pop(WHERE, None)
-    if (
-        yes_no and re.search(r"\bbehav", said, re.I) and not (_BACK.search(said) and not _GENERAL.search(said))
-    ):  # "does anybody behave oddly?"
+    about_one = _BACK.search(said) and not _GENERAL.search(said)
+    if yes_no and not about_one and re.search(r"\bbehav", said, re.I):  # "does anybody behave oddly?"
         found.pop(MOTION, None)
     if re.search(r"\b(?:takes?|took|taken|taking) place\b", said, re.I) and not re.search(r"\bwhere\b", said, re.I):
         found.pop(WHERE, None)

@@ -61,12 +61,12 @@ class Change:
 def add_lora(model: Any, config: LoraConfig) -> Any:
     """The peft model around a transformers model: everything frozen but the new matrices, which change nothing yet.
 
-    ValueError when the model has no layer that TARGETS names, or WITH_MLP where the MLPs are to have matrices.
+    ValueError when the model has no layer named like TARGETS, or like WITH_MLP where the MLPs are to have matrices.
     """
     import peft
 
     targets = WITH_MLP if config.mlp else TARGETS
-    if not any(is_target(name) for name, _ in model.named_modules()):
+    if not any(re.fullmatch(targets, name) for name, _ in model.named_modules()):
         raise ValueError(f"{type(model).__name__} has no attention layers named like {targets}")
     settings = peft.LoraConfig(
         r=config.rank,
