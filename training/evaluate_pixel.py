@@ -1,17 +1,18 @@
 """Evaluate the detector on footage with pixel ground truth, as docs/RESULTS.md reports it.
 
     python -m training.evaluate_pixel PED2_FOLDER [--clips 01 02 ...] [--seeds 0 1 2]
-    python -m training.evaluate_pixel CLIPS --synthetic      what `tvad synth CLIPS` made, each a place of its own
+    python -m training.evaluate_pixel CLIPS --synthetic      of `tvad synth CLIPS --takes 4`, each a place of its own
 
-Calibrates on all training clips, analyses the test clips in every mode, and prints frame level (micro-AUC of the score
-as shipped, and of the level before any smoothing in time), pixel AUROC, RBDC and TBDC. Pixel figures use the heat as it
-is saved (half precision, patch grid), bilinearly enlarged to the masks. Regions are cut from the same heat where it
-reaches REGION_AT, and tracks of truth are the linked components of the masks, not the original annotation.
+Calibrates on all training clips (synthetic ones each on its own ordinary takes), analyses the test clips in every mode,
+and prints frame level (micro-AUC of the score as shipped, and of the level before any smoothing in time), pixel AUROC,
+RBDC and TBDC. Pixel figures use the heat as it is saved (half precision, patch grid), bilinearly enlarged to the masks.
+Regions are cut from the same heat where it reaches REGION_AT, and tracks of truth are the linked components of the
+masks, not the original annotation.
 """
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import numpy as np
 from heatmap.regions import extract_regions
 from heatmap.tracks import RegionTrack, Tracker, smooth
 from training.metrics import PixelAuroc, macro_auc, micro_auc, upsample
-from training.pixel_data import GroundTruthClip, ped2, synthetic
+from training.pixel_data import DataError, GroundTruthClip, ped2, synthetic
 from training.region_metrics import FrameRegion, rbdc_tbdc, tracks_of_masks
 from tvad.calibrate import calibrate
 from tvad.detector import Detector
@@ -99,17 +100,35 @@ def track_score(track: RegionTrack) -> float:
     return float(np.mean([r.score for r in regions])) * length / (length + 1.0)
 
 
-def evaluate(clips: Sequence[GroundTruthClip], settings: Settings, seed: int = 0) -> Result:
-    """All clips in one mode."""
+def evaluate(
+    clips: Sequence[GroundTruthClip], settings: Settings, seed: int = 0, scenes: Mapping[str, Path] | None = None
+) -> Result:
+    """All clips in one mode. scenes: the scene file of each clip by its name, where they have their own."""
     detector = replace(Detector.from_settings(settings), seed=seed)
     result = Result(REGION_AT)
     for clip in clips:
+        if scenes is not None:
+            own = replace(settings, scene=str(scenes[clip.name]))
+            detector = replace(Detector.from_settings(own), seed=seed)
         raw = None
         if settings.parts == ("memory",):
             reader = VideoReader(clip.video, settings.fps, max_side=MAX_SIDE_PX)
             raw = np.concatenate(detector.scan(reader, None).frame)
         result.add(clip, detector.analyze(clip.video).curves, raw)
     return result
+
+
+def calibrate_each(
+    clips: Sequence[GroundTruthClip], folder: Path, parts: tuple[str, ...], seed: int = 0
+) -> dict[str, Path]:
+    """A scene file for each clip, from its own ordinary takes. DataError where a clip has none."""
+    scenes = {}
+    for clip in clips:
+        if not clip.ordinary:
+            raise DataError(f"{clip.video} has no ordinary takes; make the clips anew with tvad synth --takes 4")
+        scenes[clip.name] = folder / f"{clip.name}.{seed}.scene.safetensors"
+        calibrate(clip.ordinary, scenes[clip.name], Settings(parts=parts), seed=seed)
+    return scenes
 
 
 def _spread(values: np.ndarray) -> str:
@@ -127,14 +146,15 @@ def main() -> None:
     usual = [mode for mode, (_, parts) in MODES.items() if "decoder" not in parts]
     parser.add_argument("--modes", nargs="*", default=usual, choices=list(MODES))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--synthetic", action="store_true", help="root holds synthetic clips; uncalibrated modes only")
+    parser.add_argument("--synthetic", action="store_true", help="root holds synthetic clips")
     given = parser.parse_args()
-    if given.synthetic:
-        given.modes = [mode for mode in given.modes if not MODES[mode][0]]
     clips = synthetic(given.root, given.clips) if given.synthetic else list(ped2(given.root, "test", given.clips))
     with tempfile.TemporaryDirectory() as folder:
         scenes = {seed: str(Path(folder) / f"{seed}.scene.safetensors") for seed in given.seeds}
-        if any(MODES[mode][0] for mode in given.modes):
+        each: dict[int, dict[str, Path]] = {}
+        if given.synthetic and any(MODES[mode][0] for mode in given.modes):
+            each = {seed: calibrate_each(clips, Path(folder), _parts(given.modes), seed) for seed in given.seeds}
+        elif any(MODES[mode][0] for mode in given.modes):
             normal = [clip.video for clip in ped2(given.root, "train")]
             for seed, scene in scenes.items():
                 report = calibrate(normal, scene, Settings(parts=_parts(given.modes)), seed=seed)
@@ -144,8 +164,9 @@ def main() -> None:
             calibrated, parts = MODES[mode]
             rows = []
             for seed, scene in scenes.items():
-                settings = Settings(scene=scene if calibrated else None, parts=parts)
-                rows.append(evaluate(clips, settings, seed).figures())
+                own = each.get(seed) if calibrated else None
+                settings = Settings(scene=scene if calibrated and own is None else None, parts=parts)
+                rows.append(evaluate(clips, settings, seed, own).figures())
             spread = [_spread(values) for values in np.transpose(rows)]
             print(f"{mode:30s}{''.join(f'{x:>17s}' for x in spread)}", flush=True)
 

@@ -30,12 +30,14 @@ class GroundTruthClip:
     """One clip and its truth.
 
     name: unique within the split. video: a file or a folder of frames. mask_source: None for a clip that is normal
-    throughout. The masks follow the source's own frames, one each, before any sampling.
+    throughout. The masks follow the source's own frames, one each, before any sampling. ordinary: videos of the same
+    camera to calibrate on, where each clip has its own.
     """
 
     name: str
     video: Path
     mask_source: Path | None
+    ordinary: tuple[Path, ...] = ()
 
     def masks(self, chunk: int = CHUNK_FRAMES) -> Iterator[np.ndarray]:
         """Consecutive masks, bool (t, H, W), t <= chunk, True = anomalous. None for a normal clip. Raises DataError."""
@@ -94,15 +96,16 @@ def ped2(root: str | Path, split: str = "test", clips: Sequence[str] | None = No
 
 
 def synthetic(root: str | Path, clips: Sequence[str] | None = None) -> list[GroundTruthClip]:
-    """The clips that `tvad synth ROOT` made (NAME.mp4, NAME.ids.npz, NAME.truth.json), in order of their names; clips
-    as for `ped2`. Raises DataError for what is missing."""
+    """The clips that `tvad synth ROOT` made (NAME.mp4, NAME.ids.npz, NAME.truth.json; NAME.ordinary/ with --takes), in
+    order of their names; clips as for `ped2`. Raises DataError for what is missing."""
     found = []
     for ids in sorted(Path(root).glob(f"*{IDS}")):
         name = ids.name.removesuffix(IDS)
         missing = [p for p in (ids.with_name(f"{name}.mp4"), ids.with_name(f"{name}{TRUTH}")) if not p.is_file()]
         if missing:
             raise DataError(f"{ids} has no {missing[0].name} beside it; make the clips anew with tvad synth")
-        found.append(GroundTruthClip(name, ids.with_name(f"{name}.mp4"), ids))
+        takes = sorted(ids.with_name(f"{name}.ordinary").glob("*.mp4"), key=lambda p: (len(p.name), p.name))
+        found.append(GroundTruthClip(name, ids.with_name(f"{name}.mp4"), ids, tuple(takes)))
     if not found:
         raise DataError(f"no synthetic clips in {root}; make some with: tvad synth {root} --split test --count 32")
     if clips is not None and (unknown := set(clips) - {clip.name for clip in found}):

@@ -1,6 +1,7 @@
 """The command that makes synthetic footage: clips with their truth, or a sheet of pictures to look at."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,13 +40,17 @@ def synth(
     assets: Annotated[
         Path | None, typer.Option("--assets", metavar="FOLDER", help="Real backgrounds and cut-outs to mix in.")
     ] = None,
+    takes: Annotated[
+        int, typer.Option("--takes", min=0, help="Ordinary takes of each clip's camera, to calibrate on.")
+    ] = 0,
     preview: Annotated[
         Path | None, typer.Option("--preview", metavar="SHEET.png", help="Only draw one frame of each on a sheet.")
     ] = None,
     outlines: Annotated[bool, typer.Option("--outlines", help="On the sheet, mark what is anomalous in red.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Make surveillance footage that never was: OUT/NNNN.mp4 with NNNN.truth.json and NNNN.ids.npz."""
+    """Make surveillance footage that never was: OUT/NNNN.mp4 with NNNN.truth.json and NNNN.ids.npz, and
+    NNNN.ordinary/1.mp4 and on with --takes."""
     if (out is None) == (preview is None):
         raise typer.BadParameter("give either a folder for clips, or --preview SHEET.png")
     with named_failures():
@@ -63,7 +68,7 @@ def synth(
         if preview is not None:
             draw_sheet(preview, range(seed, seed + count), wanted, outlines)
         elif out is not None:
-            write_clips(out, range(seed, seed + count), wanted, quiet)
+            write_clips(out, range(seed, seed + count), wanted, takes, quiet)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -85,14 +90,17 @@ def open_assets(folder: Path | None) -> Any:
         raise typer.BadParameter(str(error)) from None
 
 
-def write_clips(out: Path, seeds: range, wanted: dict[str, Any], quiet: bool) -> None:
-    """One clip after the other into a folder; the paths of the videos go to stdout."""
-    from training.datasets.synthetic.clip import make_clip, write_clip
+def write_clips(out: Path, seeds: range, wanted: dict[str, Any], takes: int, quiet: bool) -> None:
+    """One clip after the other into a folder, each with its takes; the paths of the videos go to stdout."""
+    from training.datasets.synthetic.clip import make_clip, ordinary_take, write_clip
 
     seconds = float(wanted["seconds"])
     with cli_show.Meter(f"drawing {len(seeds)} clips", quiet) as meter:
         for i, seed in enumerate(seeds):
-            clip = checked(lambda seed=seed: make_clip(seed, **wanted))  # type: ignore[misc]
+            clip = checked(partial(make_clip, seed, **wanted))
+            for number in range(1, takes + 1):
+                take = checked(partial(ordinary_take, clip, number, assets=wanted["assets"]))
+                write_clip(take, out / f"{clip.name}.ordinary")
             write_clip(clip, out)
             meter.at((i + 1) * seconds, len(seeds) * seconds)
             print(cli_show.shown(out / f"{seed:04d}.mp4"), flush=True)
@@ -109,7 +117,7 @@ def draw_sheet(path: Path, seeds: range, wanted: dict[str, Any], outlines: bool)
     pictures: list[np.ndarray] = []
     labels: list[str] = []
     for seed in seeds:
-        clip = checked(lambda seed=seed: make_clip(seed, **wanted))  # type: ignore[misc]
+        clip = checked(partial(make_clip, seed, **wanted))
         pictures.append(frame_at(clip, middle_s(clip), outlines))
         labels.append(label(clip))
     _, data = cv2.imencode(".png", cv2.cvtColor(sheet(pictures, labels), cv2.COLOR_RGB2BGR))

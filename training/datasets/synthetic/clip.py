@@ -11,7 +11,7 @@ Next: training/datasets/synthetic/camera.py
 import io
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ REAL_SHARE = 0.2  # of the training clips, before a real picture where there are
 MIN_PIXELS = 12
 MAX_IDS_WIDTH = 320
 TRIES = 12
+TAKE_S = 20.0
 SEEN_FRAMES = 5  # frames in which an anomaly must be visible
 
 
@@ -51,7 +52,8 @@ class _Seen:
 
 @dataclass
 class SyntheticClip:
-    """A clip that is ready to be drawn. Draw it with `frames`; `truth` draws it once where that has not been done."""
+    """A clip that is ready to be drawn. Draw it with `frames`; `truth` draws it once where that has not been done.
+    take: 0, or the number of an ordinary take of the same camera (`ordinary_take`)."""
 
     seed: int
     split: str
@@ -63,6 +65,12 @@ class SyntheticClip:
     seconds: float
     fps: float
     photo: np.ndarray | None = None  # a real picture of the place, in the size of the frames
+    take: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its files: the seed, or the number of the take."""
+        return str(self.take) if self.take else f"{self.seed:04d}"
 
     @property
     def times_s(self) -> np.ndarray:
@@ -81,6 +89,8 @@ class SyntheticClip:
         picture = Picture(self.place, self.camera, self.backdrop, light)
         dice = _dice(self.seed, self.split, 5)
         faults = weather.Faults(self.conditions, self.camera.size_wh, self.fps, self.play.flash_s, dice)
+        if self.take:  # the same camera, but other noise
+            faults.rng = _dice(self.seed, self.split, 5, self.take)
         seen: dict[int, _Seen] = {}
         for t_s in self.times_s:
             frame, ids, shown = picture.draw(self.play.lives, float(t_s))
@@ -123,7 +133,7 @@ class SyntheticClip:
                 )
             )
         return ClipTruth(
-            id=f"{self.split}-{self.seed:06d}",
+            id=f"{self.split}-{self.seed:06d}" + (f"-take-{self.take}" if self.take else ""),
             source=f"synthetic {self.split} {self.place.name} {self.seed}",
             split=self.split,
             layout=self.place.name,
@@ -160,8 +170,8 @@ def visible_spans(spans: tuple[tuple[float, float], ...], times_s: list[float]) 
     return tuple(out)
 
 
-def _dice(seed: int, split: str, part: int) -> np.random.Generator:
-    return np.random.default_rng([seed, list(SPLIT_LAYOUTS).index(split), part])
+def _dice(seed: int, split: str, *part: int) -> np.random.Generator:
+    return np.random.default_rng([seed, list(SPLIT_LAYOUTS).index(split), *part])
 
 
 def make_clip(
@@ -221,6 +231,23 @@ def make_clip(
     raise ValueError(f"no clip from seed {seed} after {TRIES} tries: {why or 'nothing to walk on'}; try another seed")
 
 
+def ordinary_take(
+    clip: SyntheticClip, number: int, seconds: float = TAKE_S, assets: "Assets | None" = None
+) -> SyntheticClip:
+    """What the camera of a clip sees `number` hours later, when nothing happens there: the same place, light and
+    weather, other people. Footage to calibrate on. ValueError where it cannot be ordinary, or for a number below 1."""
+    if number < 1:
+        raise ValueError(f"take {number}; the takes of a clip count from 1")
+    cast = actors.Cast(assets if clip.split == "train" else None)
+    dice = _dice(clip.seed, clip.split, 6, number)
+    play = scripts.plan(clip.layout, dice, seconds, None, cast)
+    play = cast.recast(play, seconds, dice, clip.camera.seen_heading)
+    later = replace(clip.conditions, start=clip.conditions.start + 3600 * number)
+    take = replace(clip, play=play, conditions=later, seconds=seconds, take=number)
+    take.backdrop = clip.backdrop
+    return take
+
+
 def fitting(layout: Layout, anomaly: str | None) -> list[str | None]:
     """What of the wanted kind is anomalous in this layout and can happen there."""
     wanted = ANOMALIES if anomaly == "random" else (anomaly,)
@@ -273,13 +300,13 @@ def is_shown(clip: SyntheticClip) -> bool:
 
 
 def write_clip(clip: SyntheticClip, folder: str | Path) -> ClipTruth:
-    """Write NNNN.mp4 (H.264), NNNN.ids.npz and NNNN.truth.json, NNNN the seed, each whole or not at all; the truth
-    comes last. ids: (n, h, w) uint8 or uint16, at most 320 wide, by the nearest pixel; times_s (n,)."""
+    """Write NNNN.mp4 (H.264), NNNN.ids.npz and NNNN.truth.json, NNNN the clip's name, each whole or not at all; the
+    truth comes last. ids: (n, h, w) uint8 or uint16, at most 320 wide, by the nearest pixel; times_s (n,)."""
     from tvad.writer import VideoWriter
 
     base = Path(folder)
     base.mkdir(parents=True, exist_ok=True)
-    name = f"{clip.seed:04d}"
+    name = clip.name
     width, height = clip.camera.size_wh
     share = min(1.0, MAX_IDS_WIDTH / width)
     small = (round(width * share), round(height * share))
