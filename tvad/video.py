@@ -21,6 +21,7 @@ import numpy as np
 
 from tvad.container import Container, VideoError, VideoInfo
 
+VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp"}
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 FOLDER_FPS = 25.0  # frames without a clock
 

@@ -1,0 +1,116 @@
+"""Snippet features: what moves, and how, as one vector for 16 frames."""
+
+import numpy as np
+import pytest
+
+from tvad.encoder import C_APPEARANCE, Features
+from tvad.temporal.movement import BUSIEST, NAMES, WHOLE, movement
+from tvad.temporal.snippets import AROUND_S, DIM, FRAME, MOVEMENT, SnippetStream, describe, whole
+
+RATE = 8.0
+GRID = (12, 16)
+
+
+def planes(velocity: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Motion, moving, changed and times of T moments: cells `at` (T, h, w) bool move with velocity (T, h, w, 2)."""
+    speed = np.hypot(velocity[..., 0], velocity[..., 1])
+    motion = np.concatenate([velocity, speed[..., None], 0.1 * speed[..., None]], -1) * at[..., None]
+    return motion, at.astype(float), 0.6 * at, np.arange(len(at)) / RATE
+
+
+def walking(pace: float = 0.1, n: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    at = np.zeros((n, *GRID), bool)
+    for t in range(n):
+        at[t, 4:9, t // 2 : t // 2 + 3] = True
+    return planes(np.broadcast_to([pace, 0.0], (n, *GRID, 2)).copy(), at)
+
+
+def brawling(pace: float = 0.1, n: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    at = np.zeros((n, *GRID), bool)
+    at[:, 4:9, 5:10] = True
+    dice = np.random.default_rng(0)
+    return planes(dice.normal(0, pace, (n, *GRID, 2)), at)
+
+
+def told(given: tuple[np.ndarray, ...]) -> dict[str, float]:
+    return dict(zip(NAMES, movement(*given).tolist(), strict=True))
+
+
+def features(given: tuple[np.ndarray, ...], mark: float = 1.0) -> Features:
+    motion, moving, changed, times = given
+    n = len(times)
+    patch = np.full((n, *GRID, C_APPEARANCE), mark, np.float32) * moving[..., None]
+    frame = np.repeat(np.arange(n, dtype=np.float32)[:, None], FRAME, 1)
+    return Features(patch, motion, moving, changed, frame, times)
+
+
+def test_every_number_has_a_name() -> None:
+    assert len(NAMES) == len(set(NAMES)) == len(WHOLE) + len(BUSIEST) == len(movement(*walking()))
+    assert FRAME + C_APPEARANCE + len(NAMES) == DIM
+
+
+def test_a_brawl_differs_from_a_walk_in_kind() -> None:
+    walk, brawl = told(walking()), told(brawling())
+    assert walk["busiest_keeps_on"] > 0.7 > 0.3 > abs(brawl["busiest_keeps_on"])
+    assert walk["one_way"] > 0.9 > 0.4 > brawl["one_way"]
+    for name in ("busiest_disorder_share", "busiest_jerk_share", "busiest_mixed", "mixed"):
+        assert brawl[name] > walk[name], name
+    assert walk["busiest_sideways"] > 0.99 and walk["busiest_upright"] < 0.01
+
+
+def test_kinds_do_not_depend_on_the_distance() -> None:
+    near, far = told(brawling(0.8)), told(brawling(0.2))
+    for name in (
+        "busiest_pace_varies",
+        "busiest_keeps_on",
+        "busiest_jerk_share",
+        "busiest_spread_share",
+        "busiest_mixed",
+    ):
+        assert near[name] == pytest.approx(far[name], rel=0.1, abs=0.05), name
+    assert near["busiest_pace"] - far["busiest_pace"] == pytest.approx(np.log(4), abs=0.05)
+
+
+def test_where_nothing_moves_all_numbers_are_finite() -> None:
+    for n in (1, 2, 16):
+        still = planes(np.zeros((n, *GRID, 2)), np.zeros((n, *GRID), bool))
+        assert np.isfinite(movement(*still)).all()
+        assert told(still)["moving"] == 0
+
+
+@pytest.mark.parametrize("cuts", [(40,), (1, 39), (7, 9, 24), (10, 10, 10, 10)])
+def test_a_stream_in_pieces_gives_what_it_gives_at_once(cuts: tuple[int, ...]) -> None:
+    all_ = features(brawling(n=40))
+    stream, out = SnippetStream(25.0), []
+    first = 0
+    for n in cuts:
+        part = Features(*(getattr(all_, k)[first : first + n] for k in Features.__dataclass_fields__))
+        out += stream.push(part)
+        first += n
+    out += stream.finish()
+    # 40 frames at 8 a second end at 4.875 s; a snippet lasts 0.64 s.
+    assert len(out) == 8
+    expected = [describe(all_, n * 0.64, (n + 1) * 0.64) for n in range(8)]
+    np.testing.assert_allclose(whole(out), whole(expected), rtol=1e-5, atol=1e-6)
+
+
+def test_a_snippet_tells_of_its_own_frames_and_of_movement_around_them() -> None:
+    all_ = features(walking(n=16))
+    vector = describe(all_, 0.5, 1.0)
+    assert vector[:FRAME] == pytest.approx(np.full(FRAME, 5.5))
+    assert vector[FRAME : FRAME + C_APPEARANCE] == pytest.approx(np.ones(C_APPEARANCE))
+    near = all_.times_s < 1.0 + AROUND_S
+    around = movement(all_.motion[near], all_.moving[near], all_.changed[near], all_.times_s[near])
+    np.testing.assert_allclose(vector[MOVEMENT], around, rtol=1e-6)
+
+
+def test_slow_sampling_and_no_frames() -> None:
+    slow = features(walking(n=4))
+    stream = SnippetStream(64.0)  # snippets of 0.25 s, frames every 0.125 s; of 0.05 s below
+    assert len(stream.push(slow) + stream.finish()) == 2
+    fast = SnippetStream(320.0)
+    assert len(fast.push(slow) + fast.finish()) == 8
+    with pytest.raises(ValueError, match="no frames"):
+        whole(SnippetStream(25.0).finish())
+    with pytest.raises(ValueError, match="above 0"):
+        SnippetStream(0.0)

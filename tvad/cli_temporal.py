@@ -1,0 +1,62 @@
+"""The commands around temporal heads: `tvad extract` makes the features that they read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tvad import cli_show
+from tvad.cli_exit import checked, named_failures
+
+app = typer.Typer()
+
+
+@app.command()
+def extract(
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos, or folders of videos.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="One file of features for each video.")],
+    features: Annotated[
+        str, typer.Option("--features", help="mini, or a folder with a CLIP or SigLIP model.")
+    ] = "mini",
+    device: Annotated[str, typer.Option(help="cpu or cuda, for a model in a folder.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="CPU threads of mini.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Write snippet features of videos, a row for every 16 frames. What is there already is not made again; what cannot
+    be read is told and left out, and the exit code is then 3."""
+    with named_failures():
+        from tvad.temporal.extract import MiniExtractor, TowerExtractor, extract, file_names
+
+        paths = checked(lambda: _videos(videos))
+        checked(lambda: file_names(paths))
+        made_by = (
+            MiniExtractor(threads) if features == "mini" else checked(lambda: TowerExtractor(Path(features), device))
+        )
+        lost: list[Path] = []
+
+        def failed(path: Path, error: Exception) -> None:
+            lost.append(path)
+            cli_show.say(f"{cli_show.shown(path)}: {cli_show.shown(error)}")
+
+        with cli_show.Meter(f"features of {len(paths)} videos", quiet) as meter:
+            for n, path in enumerate(extract(paths, out, made_by, failed)):
+                meter.at(n + 1, len(paths))
+                print(cli_show.shown(path), flush=True)
+    if lost:
+        raise typer.Exit(3)
+
+
+def _videos(given: list[Path]) -> list[Path]:
+    """Files as given, folders as the videos in them, in order of their names."""
+    from tvad.video import VIDEO_SUFFIXES
+
+    found: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+            if not inside:
+                raise ValueError(f"no videos in {path}; they end in {', '.join(sorted(VIDEO_SUFFIXES))}")
+            found += inside
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,3 @@
+"""Numbers that need no torch. Next: tvad/temporal/base.py"""
+
+SNIPPET = 16  # frames

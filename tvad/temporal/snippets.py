@@ -1,0 +1,96 @@
+"""Snippet features of the preset `mini`: what 16 frames look like and how things move around them, as one vector.
+
+    stream = SnippetStream(fps)              fps of the source; a snippet is 16 of its frames
+    for features in Encoder().features(clips):
+        vectors += stream.push(features)     (DIM,) each
+    vectors += stream.finish()
+
+Three parts: the frame (what is in the picture), the patches that change, weighted by how much (what moves), and
+movement.py (how). Half a second is too short to tell a blow from a step, so movement is that of the snippet and a
+little before and after it. Ours.
+
+Next: tvad/temporal/mil_ranking.py
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tvad.encoder import C_APPEARANCE, Features
+from tvad.temporal.constants import SNIPPET
+from tvad.temporal.movement import NAMES, movement
+
+FRAME = 224
+AROUND_S = 0.75  # before and after a snippet, for its movement
+DIM = FRAME + C_APPEARANCE + len(NAMES)
+MOVEMENT = slice(FRAME + C_APPEARANCE, DIM)
+LEAST = 1e-3
+
+
+class SnippetStream:
+    """Features of one video in, snippet vectors out, a snippet at a time: memory does not grow with the video."""
+
+    def __init__(self, fps: float, snippet: int = SNIPPET) -> None:
+        """fps: of the source, above 0. snippet: how many of its frames are one."""
+        if not fps > 0:
+            raise ValueError(f"{fps} frames a second; it must be above 0")
+        self.seconds = snippet / fps
+        self.number = 0
+        self._held: list[Features] = []
+
+    def push(self, features: Features) -> list[np.ndarray]:
+        """The snippets that are complete with these features."""
+        if len(features):
+            self._held.append(features)
+        return self._take(final=False)
+
+    def finish(self) -> list[np.ndarray]:
+        """The rest; the last snippet may be shorter."""
+        return self._take(final=True)
+
+    def _take(self, final: bool) -> list[np.ndarray]:
+        out: list[np.ndarray] = []
+        while self._held:
+            start, end = self.number * self.seconds, (self.number + 1) * self.seconds
+            last = float(self._held[-1].times_s[-1])
+            if (not final and last < end + AROUND_S) or last < start - 1e-6:
+                break
+            held = Features.join(self._held)
+            out.append(describe(held, start, end))
+            self.number += 1
+            left = _between(held, end - AROUND_S, np.inf)
+            self._held = [left] if len(left) else []
+        return out
+
+
+def describe(features: Features, start_s: float, end_s: float) -> np.ndarray:
+    """(DIM,) float32 of the snippet [start_s, end_s), from the frames of it and around it. Where sampling is so slow
+    that none lies in it, it looks like the nearest."""
+    own = _between(features, start_s, end_s)
+    around = _between(features, start_s - AROUND_S, end_s + AROUND_S)
+    if not len(own):
+        middle = np.abs(features.times_s - (start_s + end_s) / 2).argmin()
+        own = _rows(features, slice(int(middle), int(middle) + 1))
+    if not len(around):
+        around = own
+    weight = own.changed[..., None]
+    moved = (own.patch * weight).sum((0, 1, 2)) / max(float(weight.sum()), LEAST * own.changed.size)
+    moves = movement(around.motion, around.moving, around.changed, around.times_s)
+    return np.concatenate([own.frame.mean(0), moved, moves]).astype(np.float32)
+
+
+def whole(vectors: Sequence[np.ndarray]) -> np.ndarray:
+    """(n, DIM) of a video's snippets; ValueError where there are none."""
+    if not len(vectors):
+        raise ValueError("no snippet: the video has no frames")
+    return np.stack(vectors)
+
+
+def _between(features: Features, start_s: float, end_s: float) -> Features:
+    """The frames of a stretch, its end left out."""
+    first, last = np.searchsorted(features.times_s, [start_s - 1e-6, end_s - 1e-6])
+    return _rows(features, slice(int(first), int(last)))
+
+
+def _rows(features: Features, which: slice) -> Features:
+    return Features(*(getattr(features, name)[which] for name in Features.__dataclass_fields__))
