@@ -18,14 +18,7 @@ from training.datasets.synthetic.backdrop_materials import MATERIALS
 from training.datasets.synthetic.backdrop_real import real_backdrop, real_place
 from training.datasets.synthetic.backdrop_surfaces import Canvas, Face
 from training.datasets.synthetic.camera import Camera, clipped
-from training.datasets.synthetic.clip import (
-    MIN_PIXELS,
-    SyntheticClip,
-    make_clip,
-    ordinary_take,
-    visible_spans,
-    write_clip,
-)
+from training.datasets.synthetic.clip import MIN_PIXELS, SyntheticClip, make_clip, visible_spans, write_clip
 from training.datasets.synthetic.conditions import Light, sample
 from training.datasets.synthetic.layouts import LAYOUTS, SPLIT_LAYOUTS, split_of
 from training.datasets.synthetic.layouts_place import Place
@@ -392,19 +385,3 @@ def test_files_hold_what_was_drawn(tmp_path: Path, seed: int) -> None:
     from tvad.video import probe
 
     assert probe(folder / f"{seed:04d}.mp4").duration_s == pytest.approx(3.0, abs=0.11)
-
-
-def test_an_ordinary_take_is_the_same_place_with_other_people() -> None:
-    clip = made(5, anomaly="running", layout="plaza")
-    one, two, again = (ordinary_take(clip, n, 3.0) for n in (1, 2, 1))
-    assert (one.camera, one.place, one.backdrop) == (clip.camera, clip.place, clip.backdrop)
-    assert clip.truth.has_anomaly and not one.truth.has_anomaly and not two.truth.has_anomaly
-    frames = [next(c.frames())[0] for c in (one, again, two, clip)]
-    assert np.array_equal(frames[0], frames[1])
-    assert not np.array_equal(frames[0], frames[2]) and not np.array_equal(frames[0], frames[3])
-    # Nearly all of the picture is the place, which stays as it is.
-    near = np.abs(frames[0].astype(int) - frames[3]).max(2) < 60
-    assert near.mean() > 0.7
-    assert one.truth.id != two.truth.id != clip.truth.id
-    with pytest.raises(ValueError, match="take 0"):
-        ordinary_take(clip, 0)
