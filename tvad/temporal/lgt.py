@@ -1,0 +1,218 @@
+"""The local-global temporal adapter (LGT) of VadCLIP (Wu et al., AAAI 2024, section "LGT-Adapter").
+
+    adapter = LgtAdapter(LgtConfig(width=512))
+    v = adapter(x, mask)                     x (B, T, 512), mask (B, T) bool, True = a real snippet; v (B, T, 512)
+
+Local: transformer layers whose attention stays in windows that do not overlap. Global: a graph of similar steps beside
+a graph of near steps. DSANet and Fine-VAD use it too. The published code lets padding reach real steps; here that is
+pad_mode="reference" only. Next: tvad/temporal/clip_text.py
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tvad.temporal.base import EPS
+
+PAD_MODES = ("masked", "reference")
+MLP_RATIO = 4
+CONV_KERNEL = 5
+
+
+@dataclass(frozen=True)
+class LgtConfig:
+    """width: D. length: steps of a block, which have a position each. window: steps that attend to each other, 8 for
+    UCF-Crime and 64 for XD-Violence; layers: 2 and 1. pad_mode: "masked", or "reference" for the published weights,
+    which expect zeros up to `length` and mix them in. dist_norm: rows of the distance graph sum to 1 (not in the
+    paper). threshold: cosines below it count as 0 in the similarity graph."""
+
+    width: int = 512
+    length: int = 256
+    window: int = 8
+    layers: int = 2
+    heads: int = 1
+    pad_mode: str = "masked"
+    dist_norm: bool = False
+    threshold: float = 0.7
+
+    def __post_init__(self) -> None:
+        for name in ("width", "length", "window", "layers", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.width % 2 or self.width % self.heads:
+            raise ValueError(f"width is {self.width}; it must be even, and a multiple of heads ({self.heads})")
+        if self.pad_mode not in PAD_MODES:
+            raise ValueError(f"pad_mode is {self.pad_mode!r}; choose one of {list(PAD_MODES)}")
+        if not -1 <= self.threshold <= 1:
+            raise ValueError(f"threshold is {self.threshold}; a cosine lies in [-1, 1]")
+
+
+def quick_gelu(x: torch.Tensor) -> torch.Tensor:
+    """x * sigmoid(1.702 x), CLIP's activation."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+class QuickMlp(nn.Module):
+    """Linear, QuickGELU, Linear: width -> hidden -> width."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.down(quick_gelu(self.up(x)))
+        return out
+
+
+def segment_means(x: torch.Tensor, length: int) -> torch.Tensor:
+    """A video that is too long to train on, (n, D) -> (length, D): means over the segments whose edges are
+    floor(linspace(0, n, length + 1)). (n, D) itself where n <= length."""
+    count = len(x)
+    if count <= length:
+        return x
+    edges = torch.arange(length + 1, device=x.device) * count // length
+    segment = torch.bucketize(torch.arange(count, device=x.device), edges[1:], right=True)
+    total = torch.zeros(length, x.shape[1], dtype=x.dtype, device=x.device).index_add_(0, segment, x)
+    return total / (edges[1:] - edges[:-1])[:, None].to(total)
+
+
+def to_blocks(x: torch.Tensor, length: int) -> torch.Tensor:
+    """(B, T, ...) -> (B * n, length, ...): consecutive blocks, the last one filled with zeros; n = ceil(T / length)."""
+    missing = -x.shape[1] % length
+    if missing:
+        x = torch.cat([x, x.new_zeros(x.shape[0], missing, *x.shape[2:])], 1)
+    return x.reshape(-1, length, *x.shape[2:])
+
+
+def from_blocks(x: torch.Tensor, batch: int, steps: int) -> torch.Tensor:
+    """The way back: (B * n, length, ...) -> (B, T, ...)."""
+    return x.reshape(batch, -1, *x.shape[2:])[:, :steps]
+
+
+class WindowLayer(nn.Module):
+    """A pre-LN transformer layer whose steps attend to those of their own window only."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = QuickMlp(width, MLP_RATIO * width)
+
+    def forward(self, x: torch.Tensor, keys: torch.Tensor | None) -> torch.Tensor:
+        """x (N, w, width), a row a window; keys (N, 1, 1, w) bool: which steps are looked at, None = all."""
+        q, k, v = self.qkv(self.norm_attention(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=keys).transpose(1, 2).flatten(2)
+        x = x + self.out(seen)
+        return x + self.mlp(self.norm_mlp(x))  # type: ignore[no-any-return]
+
+
+class GraphBranch(nn.Module):
+    """Two graph convolutions, width -> width / 2; a convolution over time stands beside the first."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = width // 2
+        self.first = nn.Linear(width, half, bias=False)
+        self.second = nn.Linear(half, half, bias=False)
+        self.beside = nn.Conv1d(width, half, CONV_KERNEL, padding=CONV_KERNEL // 2)
+        nn.init.xavier_uniform_(self.first.weight)
+        nn.init.xavier_uniform_(self.second.weight)
+
+    def forward(self, z: torch.Tensor, graph: torch.Tensor, kept: torch.Tensor | None) -> torch.Tensor:
+        """z (B, T, width), graph (T, T) or (B, T, T); kept (B, T, 1): 0 on steps that no other may see, None = all."""
+        beside = self.beside(z.transpose(1, 2)).transpose(1, 2)
+        hidden = quick_gelu(graph @ self.first(z) + beside)
+        hidden = hidden if kept is None else hidden * kept
+        return quick_gelu(graph @ self.second(hidden) + hidden)
+
+
+class LgtAdapter(nn.Module):
+    """Snippet features to features that know their video, (B, T, width) -> (B, T, width)."""
+
+    def __init__(self, config: LgtConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.positions = nn.Parameter(0.01 * torch.randn(config.length, config.width))
+        self.layers = nn.ModuleList(WindowLayer(config.width, config.heads) for _ in range(config.layers))
+        self.similar, self.near = GraphBranch(config.width), GraphBranch(config.width)
+        self.join = nn.Linear(config.width, config.width)
+        self.register_buffer("distance", distance_graph(config.length), persistent=False)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """x (B, T, width), mask (B, T) -> (B, T, width), zero on padding unless pad_mode is "reference". T > length:
+        blocks of their own in eval(), ValueError in training."""
+        batch, steps = mask.shape
+        if not self.needs_blocks(steps):
+            return self._block(x, mask)
+        length = self.config.length
+        return from_blocks(self._block(to_blocks(x, length), to_blocks(mask, length)), batch, steps)
+
+    def needs_blocks(self, steps: int) -> bool:
+        """Whether an input of so many steps is cut, or filled, to blocks of `length`."""
+        if self.training and steps > self.config.length:
+            raise ValueError(
+                f"{steps} steps; training takes {self.config.length} at most (segment_means shortens a video)"
+            )
+        return steps > self.config.length or self.config.pad_mode == "reference"
+
+    def _block(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        masked = self.config.pad_mode == "masked"
+        kept = mask.unsqueeze(-1) if masked else None
+        z = self.local(x, mask)
+        alike = self.similar(z, similarity_graph(z, mask, self.config.threshold), kept)
+        near = self.near(z, self._near_graph(mask), kept)
+        out: torch.Tensor = self.join(torch.cat([alike, near], -1))
+        return out.masked_fill(~mask.unsqueeze(-1), 0.0) if masked else out
+
+    def local(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Positions and transformer, T <= length: (B, T, width) -> (B, T, width), zero on padding in masked mode."""
+        batch, steps, _ = x.shape
+        masked, window = self.config.pad_mode == "masked", min(self.config.window, steps)
+        x = x.masked_fill(~mask.unsqueeze(-1), 0.0) if masked else x
+        there = mask if masked else torch.ones_like(mask)
+        rows, keys = to_blocks(x + self.positions[:steps], window), to_blocks(there, window)
+        # A window without any real step looks at itself, since a softmax over nothing is not a number.
+        keys = (keys | ~keys.any(1, keepdim=True))[:, None, None, :]
+        for layer in self.layers:
+            rows = layer(rows, keys)
+        out = from_blocks(rows, batch, steps)
+        return out.masked_fill(~mask.unsqueeze(-1), 0.0) if masked else out
+
+    def _near_graph(self, mask: torch.Tensor) -> torch.Tensor:
+        """(T, T), or (B, T, T) where each video's rows are normalised. Columns of padding need no zeros in masked mode:
+        the features there are zero."""
+        steps = mask.shape[1]
+        graph: torch.Tensor = self.distance[:steps, :steps]  # type: ignore[index]
+        if not self.config.dist_norm:
+            return graph
+        if self.config.pad_mode == "reference":
+            return graph / graph.sum(1, keepdim=True)
+        columns = graph * mask.unsqueeze(1)
+        return columns / columns.sum(2, keepdim=True).clamp(min=EPS)
+
+
+def distance_graph(steps: int) -> torch.Tensor:
+    """(T, T): exp(-|i - j| / e), rows not normalised."""
+    place = torch.arange(steps, dtype=torch.float32)
+    return torch.exp(-(place[:, None] - place[None, :]).abs() / math.e)
+
+
+def similarity_graph(z: torch.Tensor, mask: torch.Tensor, threshold: float = 0.7) -> torch.Tensor:
+    """(B, T, T) of features (B, T, D): cosines, 0 where below the threshold, softmax over the real steps of each row;
+    rows and columns of padding are 0."""
+    cosines = thresholded_cosines(z, threshold)
+    # Cosines are small, so the softmax needs no shift; a sum of nothing stays 0, which -inf would not allow.
+    weights = cosines.exp() * (mask.unsqueeze(1) & mask.unsqueeze(2))
+    return weights / weights.sum(2, keepdim=True).clamp(min=EPS)
+
+
+def thresholded_cosines(z: torch.Tensor, threshold: float) -> torch.Tensor:
+    """(B, T, D) -> (B, T, T), symmetric: cosines, and 0 instead of those below the threshold."""
+    unit = F.normalize(z, dim=-1, eps=EPS)
+    cosines = unit @ unit.transpose(1, 2)
+    return cosines.masked_fill(cosines < threshold, 0.0)
