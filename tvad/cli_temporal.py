@@ -1,4 +1,5 @@
-"""The commands around temporal heads: `tvad extract` makes the features that they read."""
+"""The commands around temporal heads: `tvad extract` makes the features that they read, `tvad heads` lists them,
+`tvad eval` measures scores over time. Training is in tvad/cli_train.py."""
 
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +45,38 @@ def extract(
                 print(cli_show.shown(path), flush=True)
     if lost:
         raise typer.Exit(3)
+
+
+@app.command()
+def heads(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the weakly supervised temporal heads."""
+    from tvad.temporal.registry import HEADS
+
+    rows = [
+        {"name": name, "title": h.title, "paper": h.paper, "year": h.year, "classes": h.classes, "text": h.text}
+        | {"pseudo_labels": h.pseudo, "recipes": list(h.recipes)}
+        for name, h in HEADS.items()
+    ]
+    if as_json:
+        cli_show.print_json(rows)
+        return
+    told = [(r["name"], f"{r['paper']} {r['year']}", "yes" if r["classes"] else "no") for r in rows]
+    cli_show.table(("head", "paper", "classes"), told)
+
+
+@app.command(
+    name="eval",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    add_help_option=False,
+)
+def evaluate(context: typer.Context) -> None:
+    """Measure scores over time against their truth; --help lists the settings."""
+    with named_failures():
+        from training.evaluate_scores import main
+
+        main(context.args)
 
 
 def _videos(given: list[Path]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The commands that train: `tvad train heatmap` and `tvad train lvlm`. They need `pip install tvad[train]` and data."""
+"""The commands that train: `tvad train heatmap`, `lvlm`, `temporal`. They need `pip install tvad[train]` and data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -80,3 +80,15 @@ def lvlm(context: typer.Context) -> None:
         from training.lvlm.loop import main, parse
 
         main(parse(context.args, "tvad train lvlm"))
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    add_help_option=False,
+)
+def temporal(context: typer.Context) -> None:
+    """Train a temporal head from labels of whole videos; --help lists the settings."""
+    with named_failures():
+        from training.temporal.command import main, parse
+
+        raise typer.Exit(main(parse(context.args, "tvad train temporal")))
