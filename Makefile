@@ -68,7 +68,7 @@ train-mini-heat: .venv/.installed-train
 
 # Not trained on rendered clips (training.lvlm.rendered): what the detector finds in them is no better than chance so far.
 train-mini-words: .venv/.installed-train
-	$(TRAIN) lvlm --out $(RUN)/words --slices 5 --pictures 1 --mlp --batch 8 --lead 3 --lora-rate 1e-3 --warm-up 40 \
+	$(TRAIN) lvlm --out $(RUN)/words --slices 5 --pictures 1 --mlp --batch 8 --lead 3 --stress 4 --lora-rate 1e-3 --warm-up 40 \
 	  --minutes $(MINUTES)
 	$(BIN)/python -m training.ship adapter $(RUN)/words
 	$(BIN)/python -m training.lvlm.evaluate tvad/adapters/mini --simulated 64 --calibrate

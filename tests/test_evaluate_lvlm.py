@@ -14,7 +14,7 @@ from tiny_lvlm import RAE, make_adapter
 
 from training.datasets.qa import protocol
 from training.datasets.records import clip_record
-from training.lvlm import ablate, rendered
+from training.lvlm import ablate, ceiling, rendered
 from training.lvlm.asking import Asked, answers_to
 from training.lvlm.data import Example, Simulated, told
 from training.lvlm.evaluate import Answered, fit_yes, keep, probability, report, run_protocol, with_interval
@@ -24,6 +24,7 @@ from training.lvlm.simulate import Faults, sample
 from training.lvlm.spoken import run_spoken
 from training.lvlm.tuned import Tuned
 from training.ship import note
+from tvad.evidence import Evidence
 from tvad.lvlm.adapter import Adapter
 from tvad.lvlm.dialogue import Dialogue
 from tvad.lvlm.tokens import n_tokens
@@ -324,3 +325,22 @@ def test_the_report_is_asked_the_same_and_knows_what_was_found() -> None:
 def test_evidence_is_not_kept_in_packs(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="simulated clips only"):
         ablate.seen_evidence([tmp_path], "test", 1)
+
+
+def test_the_ceiling_counts_what_tracks_tell() -> None:
+    peaks, truth = np.array([0.1, 0.2, 0.6, 0.3, 0.7, 0.8]), np.array([False, False, False, True, True, True])
+    assert ceiling.best_threshold(peaks, truth) == 0.3
+    assert ceiling.balanced(peaks >= 0.3, truth) == pytest.approx((1 + 2 / 3) / 2)
+    drawn = ceiling.samples("test", 24)
+    counts = ceiling.agreement(drawn)
+    of = {name: n for name, (_, n) in counts.items()}
+    assert of["direction"] == of["start"] == of["end"] > 0
+    assert all(0 <= right <= n for right, n in counts.values())
+    # A track that says the opposite is counted as wrong.
+    turned = [s._replace(evidence=_turned(s.evidence)) for s in drawn if s.evidence.tracks]
+    kept = [s for s in drawn if s.evidence.tracks]
+    assert ceiling.agreement(turned)["start"][0] < ceiling.agreement(kept)["start"][0]
+
+
+def _turned(evidence: Evidence) -> Evidence:
+    return replace(evidence, tracks=tuple(replace(t, trajectory=("nowhere",)) for t in evidence.tracks))

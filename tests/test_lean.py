@@ -9,7 +9,7 @@ import torch
 from tiny_llama import make_folder
 from tiny_lvlm import RAE, make_adapter
 
-from training.lvlm.begin import NAMES, Words
+from training.lvlm.begin import NAMES, Words, telling
 from training.lvlm.checkpoint import put_weights
 from training.lvlm.data import Pools, Simulated, Talk
 from training.lvlm.lean import LeanLlama
@@ -110,3 +110,12 @@ def test_digits_and_borders_begin_as_themselves(folder: Path) -> None:
             one = torch.zeros(GROUPS[group])
             one[place] = 1
             assert torch.cosine_similarity(tuned.rae.things[group](one), words.mean(word), dim=0) > 0.75, group
+
+
+def test_words_that_tell_weigh_more(folder: Path, start: Path) -> None:
+    tuned = Tuned.resume(Adapter.load(start), folder, torch.float32)
+    count = tuned.model.get_input_embeddings().num_embeddings
+    weights = telling(tuned.dialogue, count, 4.0)
+    assert set(weights[tuned.dialogue.first_tokens([" left", "7", " red", " enters"])].tolist()) == {4.0}
+    assert set(weights.tolist()) == {1.0, 4.0}
+    assert torch.equal(telling(tuned.dialogue, count, 1.0), torch.ones(count))

@@ -203,15 +203,18 @@ def test_the_loss_is_that_of_the_whole_table_of_logits(folder: Path, start: Path
     )
     with torch.no_grad():
         torch.testing.assert_close(tuned(batch), whole)
-    # An answer's first token counts as often as it is told to.
+    # An answer's first token and the words that tell count as often as they are told to.
     tuned.lead = 3.0
+    told = int(batch.labels[batch.labels != IGNORED][2])
+    tuned.weights = torch.ones(logits.shape[-1])
+    tuned.weights[told] = 5.0
     each = torch.nn.functional.cross_entropy(
         logits[:, :-1].flatten(0, 1), batch.labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="none"
     ).view(len(batch.ids), -1)
     total, count = 0.0, 0.0
     for losses, labels in zip(each.tolist(), batch.labels.tolist(), strict=True):
         for loss, before, label in zip(losses, labels[:-1], labels[1:], strict=True):
-            weight = 0.0 if label == IGNORED else 3.0 if before == IGNORED else 1.0
+            weight = 0.0 if label == IGNORED else 3.0 if before == IGNORED else 5.0 if label == told else 1.0
             total, count = total + weight * loss, count + weight
     with torch.no_grad():
         assert float(tuned(batch)) == pytest.approx(total / count, rel=1e-4)

@@ -46,7 +46,7 @@ def mirrored(name: str, values: np.ndarray) -> np.ndarray:
         out[:, :9] = values[:, :9][:, WAYS]
     if name in ("entry", "exit"):
         out = values[:, BORDERS]
-    if name == "sideways":
+    if name in ("sideways", "first_column", "last_column"):
         out = values[:, order(slots.SIDEWAYS)]
     if name == "path":
         out = np.concatenate([part[:, CELLS] for part in np.split(values, 1 + slots.STEPS, 1)], 1)
@@ -280,6 +280,9 @@ def test_each_word_of_a_track_has_a_token_of_its_own() -> None:
     assert slots.BORDERS[int(told["exit"].argmax())] == (track.exit or "none")
     way = {slots.UPRIGHT[int(told["upright"].argmax())], slots.SIDEWAYS[int(told["sideways"].argmax())]} - {"none"}
     assert way == set((track.motion.direction or "").split("-")) - {""}
+    for end, cell in (("first", track.trajectory[0]), ("last", track.trajectory[-1])):
+        words = slots.ROWS[int(told[f"{end}_row"].argmax())], slots.COLUMNS[int(told[f"{end}_column"].argmax())]
+        assert "-".join(word for word in words if word != "none") == cell
     assert told["upper"].argmax() == 4 and told["upper"].sum() == 1 and not told["lower"].any()
     spelled = [told[f"until_{place}"] for place in slots.PLACES]
     assert all(np.array_equal(a, b) for a, b in zip(spelled, slots.spelled(track.end_s), strict=True))

@@ -182,7 +182,7 @@ def main(given: list[str] | None = None) -> int:
     o = parser.parse_args(given)
     adapter = Adapter.load(o.adapter)
     tuned = open_tuned(adapter, o.model)
-    examples = clips(adapter, o.packs, o.split, o.simulated, o.limit)
+    examples = clips(adapter, o.packs, o.split, o.simulated, o.limit, o.followed)
     how = {"phrasings": o.phrasings, "history": o.history, "draws": o.draws}
     found = {}
     with quick(tuned, next(tuned.rae.parameters()).device):

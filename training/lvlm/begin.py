@@ -24,11 +24,13 @@ from tvad.lvlm.slots import (
     CELL_NAMES,
     CHANGES,
     COLOURS,
+    COLUMNS,
     DISPLACEMENTS,
     GROUPS,
     LETTERS,
     MANY,
     PLACES,
+    ROWS,
     SIDEWAYS,
     SPEEDS,
     STEPS,
@@ -81,6 +83,11 @@ NAMES: dict[str, tuple[str, ...]] = {
     "sideways": tuple("" if name == "none" else f" {name}" for name in SIDEWAYS),
     "upper": _COLOURS,
     "lower": _COLOURS,
+    **{
+        f"{end}_{part}": tuple("" if name == "none" else f" {name}" for name in words)
+        for end in ("first", "last")
+        for part, words in (("row", ROWS), ("column", COLUMNS))
+    },
 }
 KINDS = {
     "when": " time", "event": " anomaly", "first": " from", "last": " to", "way": " moves", "path": " through",
@@ -88,7 +95,21 @@ KINDS = {
     **{f"from_{place}": " from" for place in PLACES}, **{f"until_{place}": " to" for place in PLACES},
     "entry": " enters", "exit": " leaves", "upright": " moves", "sideways": " moves", "upper": " top",
     "lower": " trousers",
+    **{f"{end}_{part}": said for end, said in (("first", " from"), ("last", " to")) for part in ("row", "column")},
 }  # fmt: skip
+
+# Words that say how and whether, beside those of NAMES.
+SAID = " enters leaves moves stays turning stopping steadily within until there inside already"
+
+
+def telling(dialogue: Dialogue, count: int, weight: float) -> torch.Tensor:
+    """(count,) weights of tokens in the loss: `weight` where an answer tells what was found (a cell, border, direction,
+    colour, digit or name), 1 for the words between, which any answer has."""
+    words = {word for names in NAMES.values() for name in names for word in name.split()}
+    words |= {word for text in (*LABELS.values(), *CLASSES_OF, SAID) for word in text.split()}
+    out = torch.ones(count)
+    out[dialogue.first_tokens([word if word in DIGITS else f" {word}" for word in sorted(words)])] = weight
+    return out
 
 
 def begin_with_names(rae: RegionAwareEncoder, table: torch.Tensor, dialogue: Dialogue) -> None:

@@ -20,7 +20,9 @@ from training.datasets.qa import QA, ask, dialogue
 from training.datasets.records import clip_record
 from training.datasets.truth import ClipTruth
 from training.lvlm.looks import Real
+from training.lvlm.matched import shown
 from training.lvlm.simulate import Faults, sample
+from training.lvlm.tellable import as_followed
 from training.lvlm.tuned import IGNORED, Batch, padding_of
 from tvad.lvlm.dialogue import Dialogue
 from tvad.lvlm.rae import collate_views
@@ -66,17 +68,21 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Simulated:
-    """The endless simulated clips of a seed. real: looks that the classifier gave to footage, by noun."""
+    """The endless simulated clips of a seed. real: looks that the classifier gave to footage, by noun. followed: what
+    is anomalous moves as its tracks do (tellable.as_followed), else as it did."""
 
     rae: RaeConfig
     seed: int = 0
     split: str = "train"
     faults: Faults = field(default_factory=Faults)
     real: Real | None = None
+    followed: bool = True
 
     def __getitem__(self, number: int) -> Example:
         drawn = sample(self.seed, number, self.faults, self.split, self.real)
         truth, traced = told(drawn.truth, set(drawn.matched.values()))
+        if self.followed:
+            truth = as_followed(truth, shown(drawn.evidence, drawn.curves).tracks, drawn.matched)
         return Example(truth, view_of(drawn.evidence, drawn.curves, None, self.rae.view), traced)
 
 

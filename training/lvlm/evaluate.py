@@ -37,6 +37,7 @@ from tvad.lvlm.tokens import RaeConfig
 from tvad.presets.own import SUMS
 
 DRAWS = 500  # of a bootstrap
+CALIBRATED = 240  # simulated clips of the validation split; of a few, too many may be ordinary
 UNSEEN = 2 * 10**6  # number of the first simulated clip
 
 
@@ -64,16 +65,17 @@ def run_protocol(
     phrasings: str = "test",
     history: str = "generated",
     seed: int = 0,
+    turns: int = 3,
 ) -> Answered:
     """Ask whether, what it looks like and does, how it moves. history: what stands before the second and third
     question, the model's own answers ("generated") or the true ones ("gold"); with its own, it is asked no further
-    where it said no."""
+    where it said no. turns: how many of the three questions are asked."""
     asked = [
         protocol(clip_record(e.truth), np.random.default_rng([seed, n, 5]), phrasings) for n, e in enumerate(examples)
     ]
     said: list[list[str]] = [[] for _ in examples]
     odds = np.zeros(len(examples))
-    for turn in range(3):
+    for turn in range(turns):
         rows = [n for n in range(len(examples)) if turn == 0 or history == "gold" or said_yes(said[n][0])]
         questions = []
         for n in rows:
@@ -185,7 +187,7 @@ def fit_yes(odds: np.ndarray, truth: Sequence[bool], ridge: float = 1e-3, steps:
 
 def calibrated(model: Answerer, rae: RaeConfig, examples: Sequence[Example]) -> tuple[float, float]:
     """Slope and offset of the probability of "yes" on validation clips, over the phrasings of training."""
-    answered = run_protocol(model, rae, examples, "train", "gold")
+    answered = run_protocol(model, rae, examples, "train", "gold", turns=1)
     return fit_yes(answered.odds, answered.truth())
 
 
@@ -197,15 +199,18 @@ def open_tuned(adapter: Adapter, folder: Path | None = None) -> Tuned:
     return Tuned.resume(adapter, folder or model_folder()).to(device).eval()
 
 
-def clips(adapter: Adapter, packs: Sequence[Path], split: str, simulated: int, limit: int = 0) -> list[Example]:
-    """Clips of a split: of packs, or simulated ones where there are none. limit: how many at most, 0 for all."""
+def clips(
+    adapter: Adapter, packs: Sequence[Path], split: str, simulated: int, limit: int = 0, followed: bool = False
+) -> list[Example]:
+    """Clips of a split: of packs, or simulated ones where there are none. limit: how many at most, 0 for all. followed:
+    simulated things moved as their tracks do (tellable.as_followed)."""
     rae = adapter.config.rae
     if packs:
         from training.lvlm.rendered import load_pack
 
         found = [example for folder in packs for example in load_pack(folder, split, rae.view)]
         return found[:limit] if limit else found
-    source = Simulated(rae, 0, split)
+    source = Simulated(rae, 0, split, followed=followed)
     return [source[UNSEEN + n] for n in range(simulated)]
 
 
@@ -217,6 +222,11 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--simulated", type=int, default=200, help="clips, where no pack is given")
     parser.add_argument("--limit", type=int, default=0, help="clips of the packs at most, 0 for all")
     parser.add_argument("--split", choices=("validation", "test"), default="test")
+    parser.add_argument(
+        "--followed",
+        action="store_true",
+        help="simulated clips only: movement is held against the tracks, not the truth",
+    )
     parser.add_argument("--phrasings", choices=("train", "test"), default="test")
     parser.add_argument("--history", choices=("generated", "gold"), default="generated")
     parser.add_argument("--draws", type=int, default=DRAWS, help="of the bootstrap")
@@ -243,11 +253,18 @@ def main(given: list[str] | None = None) -> int:
     rae, yes = adapter.config.rae, adapter.yes_no
     with quick(tuned, next(tuned.rae.parameters()).device):
         if o.calibrate:
-            yes = calibrated(tuned, rae, clips(adapter, o.packs, "validation", o.simulated, o.limit))
+            yes = calibrated(tuned, rae, clips(adapter, o.packs, "validation", CALIBRATED, o.limit))
             keep(Adapter(adapter.config, adapter.rae, adapter.lora, yes), o.adapter)
-        examples = clips(adapter, o.packs, o.split, o.simulated, o.limit)
+        examples = clips(adapter, o.packs, o.split, o.simulated, o.limit, o.followed)
         answered = run_protocol(tuned, rae, examples, o.phrasings, o.history)
-    about = {"split": o.split, "phrasings": o.phrasings, "history": o.history, "synthetic": True, "yes": list(yes)}
+    about: dict[str, Any] = {
+        "split": o.split,
+        "followed": o.followed,
+        "phrasings": o.phrasings,
+        "history": o.history,
+        "synthetic": True,
+        "yes": list(yes),
+    }
     tell(about | report(answered, yes, o.draws), o.out)
     return 0
 

@@ -24,6 +24,7 @@ import torch
 from torch.utils.data import ConcatDataset, DataLoader
 
 from training.lvlm.asking import quick_check
+from training.lvlm.begin import telling
 from training.lvlm.checkpoint import found, load_checkpoint, put_weights, save_checkpoint
 from training.lvlm.data import Example, Mixed, Numbers, Pools, Simulated, Source, Talk, collate
 from training.lvlm.tuned import Batch, Tuned, padding_of, quick
@@ -45,10 +46,10 @@ class Options:
     looks: a file of real looks for simulated clips (same place), "" for none. steps, minutes: whichever is over first;
     0 for no limit. batch: sequences a step, in `accumulate` parts. warm_up: steps. rae_rate, lora_rate: learning rates,
     at their highest; they end at `last` of that. mlp: low-rank matrices on the MLPs too, which a start without them
-    gets anew. lead: weight of an answer's first token, in which yes or no is decided, against the others. slices,
-    pictures, base: of the view and the encoder (tvad/lvlm/view.py). every: steps between checkpoints, check: between
-    validations, of `checked` clips. threads: of the CPU, 0 for all. On a CPU, dropout keeps training/lvlm/lean.py from
-    being used.
+    gets anew. lead: weight of an answer's first token, in which yes or no is decided, and stress: of words that tell
+    what was found (training/lvlm/begin.py), against that of the words between. slices, pictures, base: of the view and
+    the encoder (tvad/lvlm/view.py). every: steps between checkpoints, check: between validations, of `checked` clips.
+    threads: of the CPU, 0 for all. On a CPU, dropout keeps training/lvlm/lean.py from being used.
     """
 
     out: Path = Path("runs/lvlm")
@@ -67,6 +68,7 @@ class Options:
     lora_rate: float = 4e-4
     last: float = 0.05
     lead: float = 5.0
+    stress: float = 1.0
     decay: float = 0.01
     rank: int = 16
     alpha: float = 32.0
@@ -92,8 +94,10 @@ class Options:
             raise ValueError("a training needs an end: --steps or --minutes")
         if self.batch % self.accumulate:
             raise ValueError(f"{self.batch} sequences cannot be read in {self.accumulate} equal parts (--accumulate)")
-        if not self.lead > 0:
-            raise ValueError(f"the weight of an answer's first token is {self.lead}; it is above 0 (--lead)")
+        if not min(self.lead, self.stress) > 0:
+            raise ValueError(
+                f"weights of tokens are {self.lead} and {self.stress}; they are above 0 (--lead, --stress)"
+            )
         if not 0 <= self.share <= 1:
             raise ValueError(f"share of rendered clips is {self.share}; it is between 0 and 1 (--share)")
 
@@ -158,6 +162,7 @@ class Training:
         else:
             tuned = Tuned.begin(o.config(), self.folder, self.dtype, o.named)
         tuned.lead = o.lead
+        tuned.weights = telling(tuned.dialogue, tuned.model.get_input_embeddings().num_embeddings, o.stress)
         self.tuned = tuned.to(self.accelerator.device)
         optimiser = torch.optim.AdamW(tuned.groups(o.rae_rate, o.lora_rate, o.decay), betas=(0.9, 0.98))
         self.rates = [group["lr"] for group in optimiser.param_groups]

@@ -1,12 +1,13 @@
 """Drawn clips through the shipped detector: what the region tokens are trained on after the simulated scenes.
 
-    python -m training.lvlm.rendered prepare ANALYSED --split train --first 0 --count 400 [--assets FOLDER]
+    python -m training.lvlm.rendered prepare ANALYSED --split train --first 0 --count 400 [--assets FOLDER] [--takes 2]
     python -m training.lvlm.rendered pack ANALYSED PACK [--slices 6 --pictures 2 --slots 4]
     python -m training.lvlm.rendered looks ANALYSED LOOKS.npz
     python -m training.lvlm.rendered scores ANALYSED ... [--split validation]      how the detector ranks them
 
-ANALYSED/SPLIT/SEED/ holds truth.json, evidence.json and scores.npz of a clip; what is there is not made again, so that
-it can be stopped at any time. PACK holds the views of all of them, in the mirror too where they are for training.
+With --takes the detector is calibrated on ordinary takes of each clip's camera. ANALYSED/SPLIT/SEED/ holds truth.json,
+evidence.json and scores.npz of a clip; what is there is not made again, so that it can be stopped at any time. PACK
+holds the views of all of them, in the mirror too where they are for training.
 
 Next: training/lvlm/matched.py
 """
@@ -27,8 +28,10 @@ import numpy as np
 from training.datasets.truth import ClipTruth
 from training.lvlm.data import Example, told
 from training.lvlm.matched import knowable, match, mirrored_curves, mirrored_evidence, mirrored_truth, shown
+from training.lvlm.tellable import as_followed
 from training.metrics import auc
 from tvad.cache import drop_abandoned
+from tvad.calibrate import calibrate
 from tvad.detector import Detector
 from tvad.evidence import Curves, Evidence, write_atomic
 from tvad.lvlm.view import View, ViewConfig, view_of
@@ -38,11 +41,12 @@ SPLITS = ("train", "validation", "test")
 FILES = ("truth.json", "evidence.json", "scores.npz")
 
 
-def prepare(seeds: Sequence[int], out: Path, split: str = "train", **wanted: Any) -> Iterator[Path]:
+def prepare(seeds: Sequence[int], out: Path, split: str = "train", takes: int = 0, **wanted: Any) -> Iterator[Path]:
     """Draw and analyse the clips of `seeds`, one after the other; each folder as soon as it is there. A seed that gives
     no clip is left out, with a line on stderr.
 
-    wanted: arguments of make_clip besides seed and split.
+    takes: how many ordinary takes of its camera each clip is calibrated on, 0 for none. wanted: arguments of make_clip
+    besides seed and split.
     """
     from training.datasets.synthetic.clip import make_clip, write_clip
 
@@ -58,11 +62,13 @@ def prepare(seeds: Sequence[int], out: Path, split: str = "train", **wanted: Any
             except ValueError as error:
                 print(error, file=sys.stderr, flush=True)
                 continue
-            detector = detector or Detector.from_settings(Settings())
             unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=root))
             try:
                 truth = write_clip(clip, unfinished / "clip")
                 video = next((unfinished / "clip").glob("*.mp4"))
+                if takes or detector is None:
+                    scene = _scene(clip, takes, unfinished / "clip", wanted.get("assets"))
+                    detector = Detector.from_settings(Settings(scene=scene))
                 evidence, curves = detector.analyze(video)
                 truth.save(unfinished / FILES[0])
                 evidence.save(unfinished / FILES[1])
@@ -75,6 +81,19 @@ def prepare(seeds: Sequence[int], out: Path, split: str = "train", **wanted: Any
         yield target
 
 
+def _scene(clip: Any, takes: int, folder: Path, assets: Any) -> str | None:
+    """A scene file from ordinary takes of a clip's camera, made in `folder`; None without takes."""
+    from training.datasets.synthetic.clip import ordinary_take, write_clip
+
+    if not takes:
+        return None
+    for number in range(1, takes + 1):
+        write_clip(ordinary_take(clip, number, assets=assets), folder / "ordinary")
+    path = folder / "scene.safetensors"
+    calibrate(sorted((folder / "ordinary").glob("*.mp4")), path, Settings())
+    return str(path)
+
+
 def analysed(folder: Path, split: str) -> Iterator[tuple[ClipTruth, Evidence, Curves]]:
     """What `prepare` made, in order of the seeds."""
     for clip in sorted(p for p in (folder / split).glob("[0-9]*") if p.is_dir()):
@@ -83,7 +102,7 @@ def analysed(folder: Path, split: str) -> Iterator[tuple[ClipTruth, Evidence, Cu
 
 def pack(folders: Sequence[Path], out: Path, config: ViewConfig) -> dict[str, int]:
     """Views and truths of analysed clips in one folder; how many of each split. In training and validation, what the
-    detector saw nothing of is not asked for; in the test it is."""
+    detector saw nothing of is not asked for, and things move as they were followed; in the test all is as it was."""
     from safetensors.numpy import save
 
     counts = {}
@@ -113,7 +132,11 @@ def _seen(
 ) -> Iterator[Example]:
     if truth is None:
         return
-    truth, traced = (truth, True) if split == "test" else told(truth, set(match(truth, evidence, curves).values()))
+    traced = True
+    if split != "test":
+        matched = match(truth, evidence, curves)
+        truth, traced = told(truth, set(matched.values()))
+        truth = as_followed(truth, shown(evidence, curves).tracks, matched)
     yield Example(truth, view_of(evidence, curves, None, config), traced)
     if split == "train":
         turned = mirrored_evidence(evidence), mirrored_curves(curves)
@@ -200,6 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     make.add_argument("--seconds", type=float, default=8.0)
     make.add_argument("--fps", type=float, default=10.0)
     make.add_argument("--assets", type=Path)
+    make.add_argument("--takes", type=int, default=0, help="ordinary takes of each camera to calibrate on")
     put = verbs.add_parser("pack")
     put.add_argument("analysed", type=Path, nargs="+")
     put.add_argument("out", type=Path)
@@ -233,7 +257,8 @@ def _prepare(given: argparse.Namespace) -> None:
 
         wanted["assets"] = Assets.load(given.assets)
     began = time.monotonic()
-    for n, path in enumerate(prepare(range(given.first, given.first + given.count), given.out, given.split, **wanted)):
+    seeds = range(given.first, given.first + given.count)
+    for n, path in enumerate(prepare(seeds, given.out, given.split, given.takes, **wanted)):
         left_s = (time.monotonic() - began) / (n + 1) * (given.count - n - 1)
         print(f"{path}  {n + 1}/{given.count}, {left_s / 60:.1f} min left", file=sys.stderr, flush=True)
 

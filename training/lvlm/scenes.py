@@ -14,6 +14,7 @@ from heatmap.appearance import TERMS
 from training.datasets.truth import ClipTruth, Target
 
 STEP_S = 0.2  # between the truth's boxes
+SHORTEST_S = 2.0
 LONGER, LONGEST_S = 0.25, 150.0  # share of the clips that are longer than 16 s
 LEAST_SEEN = 0.25  # share of a box inside the picture, below which it counts as gone
 SIZES = ((640, 360), (640, 480), (768, 432), (854, 480), (360, 240), (320, 240), (768, 576), (1280, 720))
@@ -76,7 +77,7 @@ def draw_truth(rng: np.random.Generator, number: int, anomalous: bool, split: st
     """One clip: a size, a length, ordinary things, and what is anomalous if it is to be."""
     size = SIZES[rng.integers(len(SIZES))]
     # Most clips are short, as those that are looked at are; the others let times be read that do not begin at 0.
-    duration_s = rng.uniform(4.0, 16.0) if rng.random() >= LONGER else 16.0 * (LONGEST_S / 16.0) ** rng.random()
+    duration_s = rng.uniform(SHORTEST_S, 16.0) if rng.random() >= LONGER else 16.0 * (LONGEST_S / 16.0) ** rng.random()
     duration_s = float(np.round(duration_s, 1))
     tall = float(rng.uniform(0.14, 0.42))  # height of a person at the bottom, in heights of the picture
     scene = _Scene(size, duration_s, tall, rng)

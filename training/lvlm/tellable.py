@@ -3,16 +3,20 @@
 Heat, tracks and looks do not tell everything. Of a thing that the classifier does not know, nobody can say from them
 whether it is a cyclist; whether somebody steals or climbs they never show, only that it is unusual. A model that is
 trained to say so anyway learns to invent. So names and deeds that nothing tells of are taken out of the truth, and it
-says "a person who behaves unusually". Ours; the paper does not treat it.
+says "a person who behaves unusually". How far a thing was followed is not all of its way either: in training, it moves
+as its track does. Ours; the paper does not treat it.
 
 Next: training/lvlm/data.py
 """
 
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from training.datasets.truth import UNNAMED, ClipTruth, Target
 from training.lvlm.scenes import DRESSED
+from tvad.evidence import Track
 
 # Deeds that a known thing's name, pace and company tell.
 TOLD = frozenset((
@@ -27,6 +31,27 @@ def tellable(truth: ClipTruth, known: Container[int], coloured: Container[int]) 
     """The truth of a clip as far as its evidence can tell. known: ids of the targets that the classifier knows;
     coloured: of those whose colours were seen. What has no track is left as it is: nothing is asked of it."""
     return replace(truth, targets=tuple(_told(t, t.id in known, t.id in coloured) for t in truth.targets))
+
+
+def as_followed(truth: ClipTruth, tracks: Sequence[Track], matched: Mapping[int, int]) -> ClipTruth:
+    """The truth in which anomalous targets move as their tracks show it: where, when and how far they were followed,
+    which is what a reader can check. matched: id of a track -> id of its target. Targets without a track stay."""
+    return replace(truth, targets=tuple(_followed(t, tracks, matched) for t in truth.targets))
+
+
+def _followed(target: Target, tracks: Sequence[Track], matched: Mapping[int, int]) -> Target:
+    own = [track for track in tracks if matched.get(track.id) == target.id]
+    if target.anomaly is None or not own:
+        return target
+    boxes = {round(box.t_s, 3): box.xyxy for track in own for box in track.boxes}
+    times = sorted(boxes)
+    return replace(
+        target,
+        anomalous_s=((times[0], times[-1]),),
+        times_s=tuple(times),
+        boxes=tuple(boxes[t] for t in times),
+        seen=tuple(np.ones(len(times)).tolist()),
+    )
 
 
 def _told(target: Target, known: bool, coloured: bool) -> Target:

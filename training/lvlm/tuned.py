@@ -64,6 +64,7 @@ class Tuned(nn.Module):
             parameter.data = parameter.data.float()
         self._lean: LeanLlama | None = None
         self.lead = 1.0  # weight of an answer's first token, in the loss
+        self.weights: torch.Tensor | None = None  # (V,) of the other tokens; None where all weigh 1
 
     @classmethod
     def begin(
@@ -101,7 +102,8 @@ class Tuned(nn.Module):
         ]
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Mean cross-entropy over the supervised tokens of a batch; the first of each answer counts `lead` times."""
+        """Mean cross-entropy over the supervised tokens of a batch; the first of each answer counts `lead` times, the
+        others as `weights` says."""
         with torch.autocast(batch.ids.device.type, enabled=False):
             given = self.rae(batch.views)
         with self.injector.given(given):
@@ -111,7 +113,8 @@ class Tuned(nn.Module):
         first = (chosen & (batch.labels[:, :-1] == IGNORED))[chosen]
         logits = self._words(hidden[:, :-1][chosen])
         each = F.cross_entropy(logits.float(), wanted[chosen], reduction="none")
-        weight = torch.where(first, self.lead, 1.0)
+        others = torch.ones_like(each) if self.weights is None else self.weights.to(each)[wanted[chosen]]
+        weight = torch.where(first, self.lead, others)
         return (each * weight).sum() / weight.sum()
 
     def _hidden(self, batch: Batch) -> torch.Tensor:

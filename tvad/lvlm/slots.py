@@ -37,6 +37,7 @@ TRACK_VECTOR = 44
 PLACES = ("thousands", "hundreds", "tens", "ones", "tenths")  # digits of a time in seconds
 BLANK = 10  # the digit before the first one that is written
 UPRIGHT, SIDEWAYS = ("up", "down", "none"), ("left", "right", "none")
+ROWS, COLUMNS = ("top", "bottom", "middle", "none"), ("left", "right", "none")  # words of a cell's name
 
 GROUPS: dict[str, int] = {
     "when": 3 * TIME + 4 * WAVES + 1,
@@ -56,6 +57,9 @@ GROUPS: dict[str, int] = {
     "sideways": len(SIDEWAYS),
     "upper": COLOURS,
     "lower": COLOURS,
+    **{
+        f"{end}_{part}": len(words) for end in ("first", "last") for part, words in (("row", ROWS), ("column", COLUMNS))
+    },
 }  # name -> how many numbers
 
 
@@ -117,7 +121,9 @@ def features(slot: Slot, evidence: Evidence, sight: Sight) -> dict[str, np.ndarr
         "entry": one_hot(BORDERS, track.entry or "none"),
         "exit": one_hot(BORDERS, track.exit or "none"),
     }
-    out |= _spelled(track.start_s, track.end_s) | _heading(track)
+    out |= (
+        _spelled(track.start_s, track.end_s) | _heading(track) | _cell_words("first", first) | _cell_words("last", last)
+    )
     out |= _clothes(sight.colours[row] if known else np.zeros((2, COLOURS)))
     return {name: np.nan_to_num(values, posinf=0, neginf=0).astype(np.float32) for name, values in out.items()}
 
@@ -187,9 +193,18 @@ def _spelled(start_s: float, end_s: float) -> dict[str, np.ndarray]:
 
 def _heading(track: Track) -> dict[str, np.ndarray]:
     """Both parts of the direction, none of what stays."""
-    parts = set((track.motion.direction or "").split("-")) if track.motion.displacement != "still" else set()
-    found = {"upright": UPRIGHT, "sideways": SIDEWAYS}
-    return {name: one_hot(words, next((w for w in words if w in parts), "none")) for name, words in found.items()}
+    direction = track.motion.direction if track.motion.displacement != "still" else None
+    return {"upright": _word_of(UPRIGHT, direction), "sideways": _word_of(SIDEWAYS, direction)}
+
+
+def _cell_words(end: str, cell: str) -> dict[str, np.ndarray]:
+    return {f"{end}_row": _word_of(ROWS, cell), f"{end}_column": _word_of(COLUMNS, cell)}
+
+
+def _word_of(words: Sequence[str], name: str | None) -> np.ndarray:
+    """One-hot of the word of "up-left" or "top-left" that is among `words`, else "none"."""
+    parts = (name or "").split("-")
+    return one_hot(words, next((w for w in words if w in parts), "none"))
 
 
 def _clothes(shares: np.ndarray) -> dict[str, np.ndarray]:
