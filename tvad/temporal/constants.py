@@ -1,3 +1,3 @@
-"""Numbers that need no torch. Next: tvad/temporal/base.py"""
+"""Numbers that need no torch. Next: tvad/temporal/movement.py"""
 
 SNIPPET = 16  # frames

@@ -4,7 +4,7 @@
 
 "normality" (SG-NM, normality.py): what a video's own normal prototypes cannot rebuild should score high. "alignment"
 (DCSA): the video's event should lie near its class text, and the rest of it near "normal". Both teach only: scores
-come from the two branches, class probabilities from both together. Next: tvad/temporal/finevad.py
+come from the two branches, class probabilities from both together. Next: tvad/temporal/refinevad.py
 """
 
 from dataclasses import dataclass

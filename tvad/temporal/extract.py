@@ -4,7 +4,7 @@
 
 A file that is there and was made in the same way is left as it is, so that an extraction can be stopped at any time.
 
-Next: tvad/temporal/mil_ranking.py
+Next: tvad/temporal/base.py
 """
 
 import json

@@ -9,7 +9,7 @@ Three parts: the frame (what is in the picture), the patches that change, weight
 movement.py (how). Half a second is too short to tell a blow from a step, so movement is that of the snippet and a
 little before and after it. Ours.
 
-Next: tvad/temporal/mil_ranking.py
+Next: tvad/temporal/extract.py
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Class texts: what a head compares snippets with. A text tower is a module without input that gives (C + 1, d).
 
 Towers are frozen; what is learned of a text (contexts, adapters) belongs to the heads of the papers that have it.
-Next: tvad/temporal/mil_ranking.py
+Next: tvad/temporal/typed.py
 """
 
 from collections.abc import Sequence
