@@ -14,8 +14,9 @@ demo: .venv/.installed examples/plaza.mp4
 	@echo "The pictures are in out/demo: overlay.mp4 (heat, boxes, score), timeline.png, trajectory.png, events/."
 	@echo 'Next: $(BIN)/tvad chat examples/plaza.mp4, or $(BIN)/tvad ask YOUR_VIDEO "what is anomalous?"'
 
+# One thread: the tensors of tests are tiny, and threads that wait for each other cost minutes where the machine is busy.
 test: lint
-	$(BIN)/pytest -m "not slow and not gpu" $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow and not gpu" $(PYTEST_FLAGS)
 
 test-slow: .venv/.installed-dev
 	$(BIN)/pytest -m "slow and not gpu"
