@@ -10,7 +10,6 @@ from temporal_fakes import QUICK, WIDTH, made
 
 from training.datasets.weak import WeakVideo
 from training.temporal.batches import FeatureStore, batch_at, edges, epoch_steps, segment_maxima, segment_means
-from tvad.temporal.lgt import segment_means as means_of_lgt
 from tvad.temporal.mil_ranking import segments
 
 
@@ -24,8 +23,6 @@ def test_segments_are_those_of_the_heads(steps: int) -> None:
     x = np.random.default_rng(steps).normal(size=(steps, 4)).astype(np.float32)
     assert edges(steps, 8).tolist() == np.floor(np.linspace(0, steps, 9) + 1e-9).astype(int).tolist()
     np.testing.assert_allclose(segment_means(x, 8), segments(torch.from_numpy(x), 8).numpy(), atol=1e-6)
-    if steps > 8:
-        np.testing.assert_allclose(segment_means(x, 8), means_of_lgt(torch.from_numpy(x), 8).numpy(), atol=1e-6)
     values = np.arange(steps, dtype=np.float32)
     assert segment_maxima(values, 8)[-1] == steps - 1
 

@@ -1,7 +1,6 @@
 """The local-global adapter: windows, graphs, padding and blocks."""
 
 import math
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from tvad.temporal.lgt import (
     LgtConfig,
     QuickMlp,
     distance_graph,
-    segment_means,
     similarity_graph,
     thresholded_cosines,
 )
@@ -140,14 +138,3 @@ def test_longer_inputs_are_blocks_of_their_own() -> None:
         assert not whole[1, 16:].any()
     with pytest.raises(ValueError, match="40 steps; training takes 16 at most"):
         model.train()(x, mask)
-
-
-def test_segment_means_shorten_a_video() -> None:
-    x = torch.arange(10.0)[:, None]
-    # floor(linspace(0, 10, 5)) = 0, 2, 5, 7, 10
-    assert segment_means(x, 4).flatten().tolist() == [0.5, 3.0, 5.5, 8.0]
-    assert segment_means(x, 10) is x and segment_means(x, 256) is x
-    long = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
-    edges = torch.linspace(0, 1000, 257, dtype=torch.float64).floor().long().tolist()
-    wanted = torch.stack([long[a:b].mean(0) for a, b in pairwise(edges)])
-    torch.testing.assert_close(segment_means(long, 256), wanted)

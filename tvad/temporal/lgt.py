@@ -68,18 +68,6 @@ class QuickMlp(nn.Module):
         return out
 
 
-def segment_means(x: torch.Tensor, length: int) -> torch.Tensor:
-    """A video that is too long to train on, (n, D) -> (length, D): means over the segments whose edges are
-    floor(linspace(0, n, length + 1)). (n, D) itself where n <= length."""
-    count = len(x)
-    if count <= length:
-        return x
-    edges = torch.arange(length + 1, device=x.device) * count // length
-    segment = torch.bucketize(torch.arange(count, device=x.device), edges[1:], right=True)
-    total = torch.zeros(length, x.shape[1], dtype=x.dtype, device=x.device).index_add_(0, segment, x)
-    return total / (edges[1:] - edges[:-1])[:, None].to(total)
-
-
 def to_blocks(x: torch.Tensor, length: int) -> torch.Tensor:
     """(B, T, ...) -> (B * n, length, ...): consecutive blocks, the last one filled with zeros; n = ceil(T / length)."""
     missing = -x.shape[1] % length
@@ -156,7 +144,7 @@ class LgtAdapter(nn.Module):
         """Whether an input of so many steps is cut, or filled, to blocks of `length`."""
         if self.training and steps > self.config.length:
             raise ValueError(
-                f"{steps} steps; training takes {self.config.length} at most (segment_means shortens a video)"
+                f"{steps} steps; training takes {self.config.length} at most (mil_ranking.segments shortens a video)"
             )
         return steps > self.config.length or self.config.pad_mode == "reference"
 
