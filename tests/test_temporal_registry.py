@@ -276,5 +276,5 @@ def test_a_damaged_head_is_refused_with_one_line(harm: Callable[[Path], object],
 
 
 def test_a_folder_without_a_head_is_missing_weights(tmp_path: Path) -> None:
-    with pytest.raises(MissingWeights, match=r"training\.temporal\.loop --out"):
+    with pytest.raises(MissingWeights, match="tvad train temporal --out"):
         load_head(tmp_path)

@@ -137,8 +137,9 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(argv: Sequence[str] | None = None, name: str | None = None) -> None:
+    """See the top of the file. name: of the command, in messages."""
+    parser = argparse.ArgumentParser(name, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("predictions", type=Path, metavar="PREDICTIONS", help="folder with one .npz file a video")
     add("--truth", type=Path, required=True, metavar="FILE")

@@ -76,7 +76,7 @@ def evaluate(context: typer.Context) -> None:
     with named_failures():
         from training.evaluate_scores import main
 
-        main(context.args)
+        main(context.args, "tvad eval")
 
 
 def _videos(given: list[Path]) -> list[Path]:

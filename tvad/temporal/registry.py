@@ -258,8 +258,7 @@ def load_head(folder: str | Path) -> SavedHead:
         raise HeadError(f"{folder / CONFIG_FILE} is damaged; train the head again") from None
     except OSError as error:
         raise MissingWeights(
-            f"no temporal head in {folder} ({error.strerror}); "
-            f"python -m training.temporal.loop --out {folder} trains one"
+            f"no temporal head in {folder} ({error.strerror}); tvad train temporal --out {folder} trains one"
         ) from None
     try:
         raw = _read(folder, text)
