@@ -217,3 +217,22 @@ def test_track_is_followed_from_the_start_of_its_event_though_it_gets_hot_later(
     seen = track.present()
     assert seen[0].t_s == 0.0
     assert np.array([r.centroid_xy[0] for r in seen]) == pytest.approx(x, abs=25)
+
+
+@pytest.mark.parametrize("top", [0.232, 0.24, 0.3, 0.49])
+@pytest.mark.parametrize("threshold", [0.2, 0.2318, 0.5])
+def test_what_is_least_usual_is_a_place_and_not_all_of_the_picture(top: float, threshold: float) -> None:
+    heat = np.full((12, 24, 36), 0.23, np.float16)
+    heat[3:9, 8:14, 20:26] = top
+    times = np.arange(12) / 8
+    tracks = follow(heat, times, [Span(0, 11, 5)], threshold, (360, 240))
+    assert len(tracks) == 1
+    for region in tracks[0].present():
+        x0, y0, x1, y1 = region.box_xyxy
+        assert 180 <= x0 < x1 <= 280 and 60 <= y0 < y1 <= 160
+    assert times[3] <= tracks[0].present()[0].t_s and tracks[0].present()[-1].t_s <= times[8]
+
+
+def test_heat_that_is_the_same_everywhere_has_no_place() -> None:
+    heat = np.full((12, 24, 36), 0.23, np.float16)
+    assert follow(heat, np.arange(12) / 8, [Span(0, 11, 5)], 0.2, (360, 240)) == []

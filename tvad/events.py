@@ -16,8 +16,10 @@ KEEP_NATS = 3.4  # an event goes on while the rarity is at most this far below t
 MERGE_S = 1.0  # events closer than this are one
 MIN_TRACK_S = 0.3
 TRACKS_PER_EVENT = 5
-REGION_SHARE = 0.7  # where an event's heat stays below the threshold, regions are cut at this share of its maximum
-PLACE_SHARE = 0.9  # ... and where a single frame's does, at this share of the frame's
+REGION_SHARE = 0.6  # where an event's heat stays below the threshold, regions are cut so far from its ground to its top
+PLACE_SHARE = 0.8  # ... and where a single frame's does, so far to the frame's top
+QUIET_SHARE = 0.3  # a frame that does not rise so far to the event's top has no hottest place
+FLAT = 1e-3  # heat that differs less than this has no place at all
 MAX_GAP_S = 0.6
 
 
@@ -63,11 +65,18 @@ def follow(
     for span in spans:
         rows = slice(span.start, span.end + 1)
         hottest = heat[rows].reshape(span.end + 1 - span.start, -1).max(1).astype(np.float64)
-        if hottest.max() > threshold:
-            cut[rows] = np.where(hottest < threshold, np.maximum(keep, PLACE_SHARE * hottest), threshold)
-            counts[rows] = hottest >= threshold
-        else:
-            cut[rows] = REGION_SHARE * hottest.max()
+        # From the ground up: it is as warm as a weak top, and a share of the top alone would be all of the picture.
+        ground, top = float(np.median(heat[rows])), float(hottest.max())
+        if top - ground <= FLAT:
+            continue
+        if top <= threshold:
+            cut[rows] = ground + REGION_SHARE * (top - ground)
+            continue
+        lowest = ground + QUIET_SHARE * (top - ground)
+        place = np.maximum(keep, ground + PLACE_SHARE * (hottest - ground))
+        weak = np.where(hottest < lowest, np.inf, place)
+        cut[rows] = np.where(hottest < threshold, weak, max(threshold, lowest))
+        counts[rows] = hottest >= max(threshold, lowest)
     tracker = Tracker(size_wh, max_gap_s=MAX_GAP_S)
     for i, t in enumerate(times_s):
         hot = 0 < cut[i] <= float(heat[i].max())
