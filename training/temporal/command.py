@@ -40,6 +40,9 @@ def parse(arguments: Sequence[str] | None = None, name: str | None = None) -> ar
     add("--text", default="auto", metavar="TEXT", help="auto, minilm, random, or the folder of a CLIP model")
     add("--pseudo", type=Path, metavar="FOLDER", help="pseudo labels NAME.npy (n,) of anomalous videos, for afr")
     add("--set", nargs="*", action="extend", default=[], metavar="KEY=VALUE", help="settings of the head")
+    add("--standard", action="store_true", help="features to mean 0, deviation 1; so do --columns and --project")
+    add("--columns", nargs="*", default=[], metavar="FROM:TO", help="read these of the features alone")
+    add("--project", type=int, default=0, metavar="WIDTH", help="learn a linear map of the features before the head")
     add("--out", type=Path, required=True, metavar="FOLDER", help="the head; an unfinished run in it goes on")
     add("--quiet", "-q", action="store_true", help="no progress")
     training = parser.add_argument_group("training")
@@ -49,7 +52,24 @@ def parse(arguments: Sequence[str] | None = None, name: str | None = None) -> ar
         )
     given = parser.parse_args(arguments)
     given.settings, given.training = _settled(parser, given)
+    given.reading = None
+    if given.standard or given.columns or given.project:
+        try:
+            given.reading = {"columns": stretches(given.columns), "project": given.project}
+        except ValueError as error:
+            parser.error(str(error))
     return given
+
+
+def stretches(given: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """ "376:445" -> (376, 445); ValueError for anything else."""
+    out = []
+    for text in given:
+        start, _, end = text.partition(":")
+        if not (start.isdecimal() and end.isdecimal() and int(start) < int(end)):
+            raise ValueError(f"no columns {text!r}; write the first and the one after the last, for example 376:445")
+        out.append((int(start), int(end)))
+    return tuple(out)
 
 
 def training_types() -> dict[str, Any]:
@@ -87,7 +107,7 @@ def main(given: argparse.Namespace) -> int:
     try:
         store, validation = stores(given)
         say = (lambda line: None) if given.quiet else _say
-        plan = Plan(given.head, given.settings, given.text)
+        plan = Plan(given.head, given.settings, given.text, given.reading)
         saved = fit(plan, store, validation, given.out, given.training, say)
     except (MissingWeights, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -27,6 +27,7 @@ from tvad.evidence import write_atomic
 from tvad.temporal.base import TemporalHead
 from tvad.temporal.constants import SNIPPET
 from tvad.temporal.mil_ranking import paint
+from tvad.temporal.reading import width_of
 from tvad.temporal.registry import SavedHead, load_head
 from tvad.weights import MissingWeights
 
@@ -113,13 +114,18 @@ def selection(head: TemporalHead, store: FeatureStore, scoring: Scoring | None =
     where the segments of all are known; gap, mean video score of anomalous videos less that of normal ones."""
     scored = [score_video(head, store.whole(video), scoring).scores for video in store.videos]
     labels = np.array([bool(video.labels) for video in store.videos])
-    best = np.array([np.sort(s)[-(len(s) // 16 + 1) :].mean() for s in scored])
+    best = np.array([best_mean(s) for s in scored])
     figures = {"video_auc": auc(best, labels), "gap": float(best[labels].mean() - best[~labels].mean())}
     if has_segments(store.videos):
         truth = [frame_labels(video, len(s)) for video, s in zip(store.videos, scored, strict=True)]
         frames = [repeat_snippets(s, len(y), SNIPPET) for s, y in zip(scored, truth, strict=True)]
         figures["frame_auc"] = micro_auc(frames, truth)
     return figures
+
+
+def best_mean(scores: np.ndarray) -> float:
+    """Score of a video: the mean of its floor(n / 16) + 1 best snippets."""
+    return float(np.sort(scores)[-(len(scores) // 16 + 1) :].mean())
 
 
 def has_segments(videos: Sequence[WeakVideo]) -> bool:
@@ -154,7 +160,7 @@ def predict(saved: SavedHead, videos: Sequence[WeakVideo], out: Path, scoring: S
     """Scores of all videos, a file each. ValueError for features that are not of the head's width."""
     names = tuple(dict.fromkeys([*saved.names, *(label for video in videos for label in video.labels)]))
     store = FeatureStore(videos, names, cache_bytes=0)
-    width = saved.head.config.width  # type: ignore[union-attr]
+    width = width_of(saved.head)
     if store.width != width:
         raise ValueError(f"features of width {store.width} in {store.items[0].file}; the head wants {width}")
     written = []

@@ -28,6 +28,7 @@ from training.temporal.evaluate import Scoring, has_segments, selection
 from training.temporal.state import Progress, RunFiles
 from training.temporal.texts import make_text
 from tvad.temporal.base import TemporalHead
+from tvad.temporal.reading import Reading, ReadingConfig, ReadingHead
 from tvad.temporal.registry import SavedHead, load_head, make_head, save_head
 
 SCHEDULES = ("cosine", "drops", "constant")
@@ -101,17 +102,23 @@ class TemporalTrainConfig:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained: a head of HEADS, settings of its config, and its class texts (training/temporal/texts.py)."""
+    """What is trained: a head of HEADS, settings of its config, and its class texts (training/temporal/texts.py).
+    reading: settings of what stands before it (tvad/temporal/reading.py) but the width; None: nothing does."""
 
     head: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     text: str = "auto"
+    reading: Mapping[str, Any] | None = None
 
     def make(self, store: FeatureStore, seed: int) -> TemporalHead:
-        """The untrained head for these videos; the same each time."""
+        """The untrained head for these videos; the same each time. Its reading knows their features already."""
         torch.manual_seed(seed)
         text = make_text(self.text, self.head, store.names)
-        return make_head(self.head, store.width, store.names, text, **self.settings)
+        if self.reading is None:
+            return make_head(self.head, store.width, store.names, text, **self.settings)
+        reading = Reading(ReadingConfig(store.width, **self.reading))
+        reading.learn(np.concatenate([store.features(item) for item in store.items]))
+        return ReadingHead(reading, make_head(self.head, reading.config.out, store.names, text, **self.settings))
 
 
 def fit(
@@ -222,8 +229,8 @@ def in_float(value: Any) -> Any:
 def groups_of(head: TemporalHead, config: TemporalTrainConfig) -> list[dict[str, Any]]:
     """What the optimizer changes. A head that has groups of its own (DSANet) says their decay itself."""
     own = getattr(head, "groups", None)
-    if own is not None:
-        found: list[dict[str, Any]] = own()
+    found: list[dict[str, Any]] | None = own() if own else None
+    if found is not None:
         return found
     learned = [p for p in head.parameters() if p.requires_grad]
     if config.decay_all:
@@ -268,6 +275,7 @@ def identity(
         "head": plan.head,
         "settings": asdict(head.config),  # type: ignore[call-overload]
         "text": plan.text,
+        "reading": None if plan.reading is None else dict(plan.reading),
         "classes": list(store.names),
         "data": _digest(store),
         "validation": None if validation is None else _digest(validation),

@@ -76,6 +76,17 @@ def to_blocks(x: torch.Tensor, length: int) -> torch.Tensor:
     return x.reshape(-1, length, *x.shape[2:])
 
 
+def on_real(part: nn.Module, x: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
+    """A part that treats every step for itself, on the real ones alone: (B, T, D) -> (B, T, D'), zero elsewhere; real
+    (B, T) bool, None = all. Much of a batch is padding, and most of the work is done here."""
+    if real is None:
+        return part(x)  # type: ignore[no-any-return]
+    found = part(x[real])
+    out = found.new_zeros(*real.shape, found.shape[-1])
+    out[real] = found
+    return out
+
+
 def from_blocks(x: torch.Tensor, batch: int, steps: int) -> torch.Tensor:
     """The way back: (B * n, length, ...) -> (B, T, ...)."""
     return x.reshape(batch, -1, *x.shape[2:])[:, :steps]
@@ -111,12 +122,12 @@ class GraphBranch(nn.Module):
         nn.init.xavier_uniform_(self.first.weight)
         nn.init.xavier_uniform_(self.second.weight)
 
-    def forward(self, z: torch.Tensor, graph: torch.Tensor, kept: torch.Tensor | None) -> torch.Tensor:
-        """z (B, T, width), graph (T, T) or (B, T, T); kept (B, T, 1): 0 on steps that no other may see, None = all."""
+    def forward(self, z: torch.Tensor, graph: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
+        """z (B, T, width), graph (T, T) or (B, T, T); real (B, T): no other step may see the rest, None = all."""
         beside = self.beside(z.transpose(1, 2)).transpose(1, 2)
-        hidden = quick_gelu(graph @ self.first(z) + beside)
-        hidden = hidden if kept is None else hidden * kept
-        return quick_gelu(graph @ self.second(hidden) + hidden)
+        hidden = quick_gelu(graph @ on_real(self.first, z, real) + beside)
+        hidden = hidden if real is None else hidden * real.unsqueeze(-1)
+        return quick_gelu(graph @ on_real(self.second, hidden, real) + hidden)
 
 
 class LgtAdapter(nn.Module):
@@ -149,13 +160,15 @@ class LgtAdapter(nn.Module):
         return steps > self.config.length or self.config.pad_mode == "reference"
 
     def _block(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        masked = self.config.pad_mode == "masked"
-        kept = mask.unsqueeze(-1) if masked else None
+        real = self.real(mask)
         z = self.local(x, mask)
-        alike = self.similar(z, similarity_graph(z, mask, self.config.threshold), kept)
-        near = self.near(z, self._near_graph(mask), kept)
-        out: torch.Tensor = self.join(torch.cat([alike, near], -1))
-        return out.masked_fill(~mask.unsqueeze(-1), 0.0) if masked else out
+        alike = self.similar(z, similarity_graph(z, mask, self.config.threshold), real)
+        near = self.near(z, self._near_graph(mask), real)
+        return on_real(self.join, torch.cat([alike, near], -1), real)
+
+    def real(self, mask: torch.Tensor) -> torch.Tensor | None:
+        """The mask, or None where there is no padding, or it counts ("reference")."""
+        return None if self.config.pad_mode == "reference" or bool(mask.all()) else mask
 
     def local(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Positions and transformer, T <= length: (B, T, width) -> (B, T, width), zero on padding in masked mode."""
@@ -163,12 +176,15 @@ class LgtAdapter(nn.Module):
         masked, window = self.config.pad_mode == "masked", min(self.config.window, steps)
         x = x.masked_fill(~mask.unsqueeze(-1), 0.0) if masked else x
         there = mask if masked else torch.ones_like(mask)
-        rows, keys = to_blocks(x + self.positions[:steps], window), to_blocks(there, window)
-        # A window without any real step looks at itself, since a softmax over nothing is not a number.
-        keys = (keys | ~keys.any(1, keepdim=True))[:, None, None, :]
+        blocks, keys = to_blocks(x + self.positions[:steps], window), to_blocks(there, window)
+        # A window without any real step is left out: a softmax over nothing is not a number.
+        used = keys.any(1)
+        rows, keys = blocks[used], keys[used][:, None, None, :]
         for layer in self.layers:
             rows = layer(rows, keys)
-        out = from_blocks(rows, batch, steps)
+        whole = torch.zeros_like(blocks)
+        whole[used] = rows
+        out = from_blocks(whole, batch, steps)
         return out.masked_fill(~mask.unsqueeze(-1), 0.0) if masked else out
 
     def _near_graph(self, mask: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 KIND, VERSION = "tvad-temporal-head", 1
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+READING = "reading"
 UCF, XD = "ucf-crime", "xd-violence"
 
 
@@ -202,7 +203,10 @@ def make_head(
 
 
 def name_of(head: "TemporalHead") -> str:
-    """Its name in HEADS; ValueError for a head that is not there."""
+    """Its name in HEADS, behind its reading too; ValueError for a head that is not there."""
+    from tvad.temporal.reading import inner
+
+    head = inner(head)
     for name, info in HEADS.items():
         if (type(head).__module__, type(head).__name__) == (f"tvad.temporal.{info.names[0]}", info.names[1]):
             return name
@@ -226,8 +230,13 @@ def save_head(
     or whose weights are not finite."""
     from safetensors.torch import save
 
+    from tvad.temporal.reading import ReadingHead, inner
+
     folder, name = Path(folder), name_of(head)
-    weights, texts = _weights(head)
+    weights, texts = _weights(inner(head))
+    reading = head.reading if isinstance(head, ReadingHead) else None
+    if reading is not None:
+        weights |= {f"{READING}.{key}": value.detach().cpu() for key, value in reading.state_dict().items()}
     if bad := [key for key, value in weights.items() if not _finite(value)]:
         raise ValueError(f"{name}: {bad[0]} is not finite; nothing was saved in {folder}")
     said = {
@@ -237,6 +246,7 @@ def save_head(
         "names": list(names),
         "config": asdict(head.config),  # type: ignore[call-overload]
         "text": texts,
+        **({} if reading is None else {READING: asdict(reading.config)}),
         "about": dict(about or {}),
     }
     text = json.dumps(said, indent=1) + "\n"
@@ -263,9 +273,12 @@ def load_head(folder: str | Path) -> SavedHead:
     try:
         raw = _read(folder, text)
         weights = load(body)
-        head = _rebuilt(raw, weights)
-        _check_weights(weights, head.state_dict())
-        head.load_state_dict(weights)
+        own = {key: value for key, value in weights.items() if not key.startswith(f"{READING}.")}
+        head = _rebuilt(raw, own)
+        _check_weights(own, head.state_dict())
+        head.load_state_dict(own)
+        if READING in raw:
+            head = _behind_reading(raw[READING], weights, head)
     except HeadError:
         raise
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -319,6 +332,20 @@ def _rebuilt(raw: Mapping[str, Any], weights: Mapping[str, "torch.Tensor"]) -> "
     elif head_info(raw["head"]).text:
         text = random_text(raw["names"], 1)  # a head of which the part with texts was left out
     return make_head(raw["head"], of_json(int, width), raw["names"], text, **settings)
+
+
+def _behind_reading(
+    said: Mapping[str, Any], weights: Mapping[str, "torch.Tensor"], head: "TemporalHead"
+) -> "TemporalHead":
+    """The head behind what it was trained behind (tvad/temporal/reading.py)."""
+    from tvad.temporal.reading import Reading, ReadingConfig, ReadingHead
+
+    hints = get_type_hints(ReadingConfig)
+    reading = Reading(ReadingConfig(**{key: of_json(hints[key], value) for key, value in said.items()}))
+    own = {key[len(READING) + 1 :]: value for key, value in weights.items() if key.startswith(f"{READING}.")}
+    _check_weights(own, reading.state_dict())
+    reading.load_state_dict(own)
+    return ReadingHead(reading, head)
 
 
 def _weights(head: "TemporalHead") -> tuple[dict[str, "torch.Tensor"], dict[str, Any] | None]:

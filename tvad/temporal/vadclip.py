@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tvad.temporal.base import EPS, HeadOutput, Losses, TemporalHead, anomalous, check_input, check_labels
-from tvad.temporal.lgt import MLP_RATIO, LgtAdapter, LgtConfig, QuickMlp, from_blocks, to_blocks
+from tvad.temporal.lgt import MLP_RATIO, LgtAdapter, LgtConfig, QuickMlp, from_blocks, on_real, to_blocks
 from tvad.temporal.mil import k_sixteenth, top_k
 from tvad.temporal.text import TextTower
 
@@ -133,7 +133,8 @@ class DualBranch(nn.Module):
 
     def _block(self, x: torch.Tensor, mask: torch.Tensor, words: torch.Tensor | None) -> Seen:
         features = self.adapter(x, mask)
-        coarse = self.coarse_out(features + self.coarse_mlp(features)).squeeze(-1)
+        real = self.adapter.real(mask)
+        coarse = self.coarse_out(features + on_real(self.coarse_mlp, features, real)).squeeze(-1)
         if words is None:
             return Seen(features, coarse, None, None, mask)
         # Features of padding are zero in masked mode, so nothing of it is in the prompt.
