@@ -9,6 +9,7 @@ the narrator answers, with a visible note.
 Next: chat/prompt.py
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from chat.prompt import build_lvlm_messages, build_messages
 from chat.questions import BEYOND, SURE, WHETHER, WHY, Question, read_question
 from chat.report import Said, narrate
 from tvad.evidence import Evidence
-from tvad.explainer import Explainer, open_explainer
-from tvad.lvlm.view import View
+from tvad.explainer import NO, YES, Explainer, open_explainer
+from tvad.lvlm.view import View, chance_of
 
 WAYS = ("report", "text", "lvlm")
 NARRATED = frozenset({WHY, SURE})  # kinds of questions about scores and thresholds, not about the video
@@ -163,13 +164,23 @@ class Session:
     def _shown(self, explainer: Explainer, read: Question, heard: _Heard) -> Iterator[str]:
         """Words about what the model is shown."""
         messages = build_lvlm_messages(self.conversation, read.text, explainer.n_tokens, TURNS)
+        first: tuple[str, ...] = ()
         if read.yes_no and read.kinds == (WHETHER,) and read.span_s is None:
             heard.yes = explainer.yes_probability(messages)
+            if not self._is_evidence():
+                heard.yes = max(heard.yes, 0.5) if read.asks_normal else min(heard.yes, 0.5)
+                first = YES if read.asks_normal else NO
             if UNSURE[0] < heard.yes < UNSURE[1]:
                 yield f"[Not sure: {heard.yes:.0%} for yes.] "
-        yield from _kept(explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS), heard)
+        yield from _kept(explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS, first=first), heard)
         if not heard.trouble and not heard.text.strip():
             heard.trouble = "said nothing"
+
+    def _is_evidence(self) -> bool:
+        """Whether the video's highest score can speak for an anomaly at all: from a p-value of 1 / e on it cannot
+        (Sellke, Bayarri and Berger 2001). What the model sees then is the least usual moment of many, and its "yes"
+        would be the footage's length."""
+        return self.evidence.has_anomaly or chance_of(self.evidence) < 1 / math.e
 
     def _told(self, explainer: Explainer, read: Question, heard: _Heard) -> Iterator[str]:
         """Words about the facts it is told."""

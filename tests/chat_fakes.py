@@ -1,6 +1,6 @@
 """Evidence for the tests of `chat`: one known video, and random ones whose words are those of heatmap/motion.py."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -115,12 +115,14 @@ class FakeExplainer:
         self.fails = fails
         self.yes = yes
         self.heard: list[Messages] = []
+        self.first: list[tuple[str, ...]] = []
 
     def yes_probability(self, messages: Messages) -> float:
         return self.yes
 
-    def stream(self, messages: Messages, max_new_tokens: int = 160) -> Iterator[str]:
+    def stream(self, messages: Messages, max_new_tokens: int = 160, first: Sequence[str] = ()) -> Iterator[str]:
         self.heard.append(messages)
+        self.first.append(tuple(first))
         text = self.answers.pop(0)
         for i in range(0, len(text), 7):
             yield text[i : i + 7]

@@ -97,7 +97,7 @@ def test_ask_json_is_one_object(tvad: Callable[..., Ran], video: Path) -> None:
     assert said["answer"].strip()
     assert said["events"][0]["category"] == "bicycle"
     assert said["events"][0]["tracks"] == [1]
-    assert (said["preset"], said["explain"]) == ("mini", "report")
+    assert (said["preset"], said["explain"]) == ("mini", "lvlm")
     assert {"analysis", "first_word", "answer", "total"} <= set(said["timings_s"])
 
 

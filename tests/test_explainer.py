@@ -32,6 +32,9 @@ class Parrot:
     def decode(self, ids: Sequence[int]) -> str:
         return bytes(ids).decode("utf-8", "replace")
 
+    def first_tokens(self, words: Sequence[str]) -> list[int]:
+        return sorted({word.encode()[0] for word in words})
+
     def next_logits(self, ids: Sequence[int]) -> np.ndarray:
         place = len(ids) - len(QUESTION[0]["content"])
         self.asked += 1
@@ -44,6 +47,12 @@ def answer(text: str, limit: int = 400) -> str:
 
 def test_an_answer_ends_at_the_stop_token() -> None:
     assert answer("A red bicycle.") == "A red bicycle."
+
+
+def test_an_answer_begins_with_one_of_the_words_it_is_given() -> None:
+    model = LocalExplainer(Parrot("yes, a bicycle."))
+    assert "".join(model.stream(QUESTION, 400, ("no", "yes"))) == "yes, a bicycle."
+    assert "".join(model.stream(QUESTION, 400, ("no", "now"))) == "nes, a bicycle."
 
 
 def test_an_answer_at_its_limit_says_so() -> None:

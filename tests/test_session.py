@@ -1,5 +1,6 @@
 """A dialogue: pieces, the whole answer, what it rests on, and a language model that may fail."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ from chat.conversation import Conversation
 from chat.prompt import build_messages
 from chat.session import Answer, Session
 from tvad.evidence import Evidence
+from tvad.explainer import NO, YES
+from tvad.lvlm.view import chance_of
 
 
 def ask(session: Session, *questions: str) -> Answer:
@@ -213,6 +216,27 @@ def test_the_verdict_is_about_an_anomaly_however_it_was_asked(
     answer = ask(shown(one_event(), words, yes=p), question)
     assert answer.verdict is verdict
     assert answer.yes == (None if yes is None else pytest.approx(yes))
+
+
+@pytest.mark.parametrize(("question", "word"), [("is there an anomaly?", NO), ("is everything normal?", YES)])
+@pytest.mark.parametrize("duration_s", [4.0, 40.0, 4000.0])
+def test_a_level_that_ordinary_footage_reaches_as_often_speaks_for_nothing(
+    question: str, word: tuple[str, ...], duration_s: float
+) -> None:
+    evidence = replace(nothing(), peak_score=0.34, video=replace(nothing().video, duration_s=duration_s))
+    model = FakeExplainer("Well.", yes=0.9 if word == NO else 0.1)
+    answer = ask(Session(evidence, "lvlm", model), question)
+    no_evidence = chance_of(evidence) > 1 / math.e
+    assert no_evidence == (duration_s > 100)
+    assert model.first == [word if no_evidence else ()]
+    assert answer.yes == pytest.approx(0.5 if no_evidence else 0.9)
+    assert ("Not sure: 50%" in answer.text) == no_evidence
+
+
+def test_what_was_found_is_not_doubted_for_the_length_of_a_video() -> None:
+    evidence = replace(one_event(), peak_score=0.51, video=replace(one_event().video, duration_s=40_000.0))
+    model = FakeExplainer("Yes, a cyclist.", yes=0.9)
+    assert ask(Session(evidence, "lvlm", model), "is there an anomaly?").yes == 0.9 and model.first == [()]
 
 
 def test_the_report_and_a_failing_model_give_no_verdict_of_a_model() -> None:

@@ -110,4 +110,9 @@ def test_a_folder_of_clips_becomes_a_list_that_can_be_read(tmp_path: Path, capsy
         (("running",), ((12, 24, "running"),), "a"),
         ((), (), "b"),
     ]
+    save(tmp_path / "brawls" / "x1.safetensors", np.ones((6, 4)), About("x1", "test", 12.0, 96))
+    assert write_list([*command, "--also", f"fighting={tmp_path / 'brawls'}"]) == 0
+    more = read_videos(tmp_path / "list.jsonl", tmp_path)
+    assert (more[2].name, more[2].labels, more[2].segments) == ("brawls-x1", ("fighting",), None)
+    assert write_list([*command, "--also", "fighting"]) == 2
     assert write_list([str(tmp_path), "-o", str(tmp_path / "x.jsonl")]) == 2

@@ -16,10 +16,11 @@ from view_fakes import (
 )
 
 from heatmap.appearance import TERMS
+from heatmap.levels import to_rarity
 from heatmap.motion import DIRECTIONS
 from tvad.evidence import Curves
 from tvad.lvlm import slots
-from tvad.lvlm.view import FACTS, View, ViewConfig, heat_slices, view_of
+from tvad.lvlm.view import FACTS, View, ViewConfig, chance_of, heat_slices, view_of
 from tvad.sight import Sight
 
 OTHER = {"left": "right", "right": "left"}
@@ -146,6 +147,20 @@ def test_a_video_of_hours() -> None:
     assert finite(view)
     assert read_digits(view.things["when"][0, : slots.TIME]) == ("23400.0", "6:30:00")
     assert view.facts["verdict"][0] == 1
+
+
+@pytest.mark.parametrize(("score", "duration_s"), [(0.5, 40.0), (0.35, 140.0), (0.25, 20.0), (0.9, 7200.0)])
+def test_chance_is_that_of_a_peak_among_alarms_at_random(score: float, duration_s: float) -> None:
+    # A Poisson number of alarms, one an hour at rarity 0 and e times fewer with each nat.
+    alarms = np.random.default_rng(0).poisson(duration_s / 3600 * np.exp(-to_rarity(np.array(score))), 20_000)
+    found = replace(make_evidence([], [], duration_s), peak_score=score)
+    assert chance_of(found) == pytest.approx((alarms > 0).mean(), abs=0.01)
+
+
+def test_the_same_peak_is_less_of_a_finding_the_longer_the_video_is() -> None:
+    found = [chance_of(replace(make_evidence([], [], s), peak_score=0.35)) for s in (2.0, 20.0, 200.0, 20_000.0)]
+    assert found == sorted(found) and found[0] < 0.01 and found[-1] > 0.99
+    assert chance_of(replace(make_evidence([], [], 9.0), peak_score=None)) == 0
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

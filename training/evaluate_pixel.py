@@ -37,6 +37,8 @@ PART_SETS: dict[str, tuple[str, ...]] = {
     "decoder": ("decoder",),
     "memory + words": ("memory", "words"),
     "memory + decoder": ("memory", "decoder"),
+    "all but the head": ("memory", "decoder", "words"),
+    "memory + words + head": ("memory", "words", "head"),
     "all": PARTS,
 }
 MODES: dict[str, tuple[bool, tuple[str, ...]]] = {

@@ -19,6 +19,7 @@ from heatmap.memory import Patches, SceneMemory, frame_level, heat_level, smooth
 from tvad.classifier import N_CLASSES, shared_classifier
 from tvad.decoder_part import DecodedLevels, DecoderPart, HeatDecoder, words_text
 from tvad.encoder import Encoder, Features
+from tvad.head_part import HeadGraph, HeadLevels, HeadPart
 from tvad.parts import sigma_frames
 from tvad.presets import get_preset
 from tvad.progress import Progress
@@ -84,7 +85,7 @@ def calibrate(
     settings = settings or Settings()
     if not paths:
         raise ValueError("no normal clips given; name at least one video of ordinary footage")
-    stretches, decoded, about = _read(paths, settings, progress)
+    stretches, decoded, headed, about = _read(paths, settings, progress)
     fold = [s.clip % FOLDS if len(paths) >= FOLDS else i * FOLDS // len(stretches) for i, s in enumerate(stretches)]
     if len(set(fold)) < 2:
         raise ValueError("the normal footage is too short to hold a part of it back; give at least 25 s, or more clips")
@@ -92,7 +93,8 @@ def calibrate(
     frame, heat = zip(*(_curves(s, v) for s, v in zip(stretches, surprise, strict=True)), strict=True)
     times = [s.times_s for s in stretches]
     frame_alarm, heat_alarm = AlarmLevel.fit(frame, times), AlarmLevel.fit(heat, times)
-    Scene(memory, frame_alarm, heat_alarm, _looks(stretches), about, _decoder_alarms(decoded)).save(out)
+    head_alarm = AlarmLevel.fit(*zip(*headed, strict=True)) if headed else None
+    Scene(memory, frame_alarm, heat_alarm, _looks(stretches), about, _decoder_alarms(decoded), head_alarm).save(out)
     return SceneReport(
         path=Path(out),
         clips=len(paths),
@@ -142,7 +144,8 @@ def _looks(stretches: Sequence[_Stretch]) -> Looks:
 
 def _read(
     paths: Sequence[str | Path], settings: Settings, progress: Callable[[Progress], None] | None
-) -> tuple[list[_Stretch], list[_Decoded], dict[str, Any]]:
+) -> tuple[list[_Stretch], list[_Decoded], list[tuple[np.ndarray, np.ndarray]], dict[str, Any]]:
+    """Stretches, the decoder's levels of each clip, the head's levels of each and their times, where it comes from."""
     infos = [probe(p) for p in paths]
     shapes = {round(i.width / i.height, 2) for i in infos}
     if max(shapes) - min(shapes) > 0.1:
@@ -152,13 +155,17 @@ def _read(
     encoder, classifier = Encoder(), shared_classifier(1)
     decoder = HeatDecoder(get_preset(settings.preset).decoder) if "decoder" in settings.parts else None
     text = words_text(settings.anomaly or (), settings.normal or ())
+    graph = HeadGraph(get_preset(settings.preset).head) if "head" in settings.parts else None
     decoded: list[_Decoded] = []
+    headed: list[tuple[np.ndarray, np.ndarray]] = []
     stretches: list[_Stretch] = []
     frames, done_s, rates = 0, 0.0, []
     for clip, (path, info) in enumerate(zip(paths, infos, strict=True)):
         reader = VideoReader(path, settings.fps, settings.start_s, settings.end_s, max_side=MAX_SIDE_PX)
         watcher = Watcher(classifier)
         part = DecoderPart(decoder, text, reader.size_wh) if decoder else None
+        head = HeadPart(graph, info.fps, settings.start_s or 0.0) if graph else None
+        levels_of_head: list[HeadLevels] = []
         own = _Decoded([], [], [])
         pieces: list[Features] = []
         things: list[Thing] = []
@@ -169,6 +176,7 @@ def _read(
             things += ended
             for levels in part.push(features, [*ended, *watcher.things.values()]) if part else ():
                 own.add(levels)
+            levels_of_head += head.push(features) if head else ()
             frames += len(features)
             if progress:
                 progress(Progress(done_s + float(features.times_s[-1]), total_s, frames))
@@ -182,6 +190,9 @@ def _read(
             own.add(levels)
         if part:
             decoded.append(own)
+        if head:
+            levels_of_head += head.finish()
+            headed.append(_joined(levels_of_head))
         if pieces and count % every == 0:
             stretches.append(_stretch(clip, pieces, [*things, *ended]))
         done_s += info.duration_s
@@ -194,7 +205,13 @@ def _read(
         "fps": round(float(np.median(rates)), 3),
         "aspect": round(infos[0].width / infos[0].height, 4),
     }
-    return stretches, decoded, about
+    return stretches, decoded, headed, about
+
+
+def _joined(levels: Sequence[HeadLevels]) -> tuple[np.ndarray, np.ndarray]:
+    """Level and times_s of all snippets of a clip, (n,) each."""
+    level, times_s = (np.concatenate([getattr(x, key) for x in levels]) for key in ("level", "times_s"))
+    return level, times_s
 
 
 def _stretch(clip: int, pieces: list[Features], things: list[Thing]) -> _Stretch:

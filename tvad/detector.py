@@ -23,7 +23,8 @@ from tvad.decoder_part import DecoderPart, HeatDecoder, words_text
 from tvad.encoder import C_APPEARANCE, Encoder
 from tvad.events import Span, find_events, follow, share_out
 from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
-from tvad.findings import category, confidence, make_track, seen_of, summarise
+from tvad.findings import category, confidence, make_track, seen_of, summarise, sure_class
+from tvad.head_part import HeadGraph, HeadPart
 from tvad.parts import MemoryPart, WordsPart, habit_of, sigma_frames, words_alarm
 from tvad.presets import get_preset
 from tvad.presets.base import Preset
@@ -54,6 +55,7 @@ class Detector:
     words_alarm: AlarmLevel
     decoder_alarms: Alarms | None = None
     decoder: HeatDecoder | None = None
+    head: HeadGraph | None = None
     seed: int = 0  # of the sample that a clip's own memory keeps
 
     @classmethod
@@ -82,7 +84,13 @@ class Detector:
                 f"preset {preset.name!r} has no alarm levels for the part 'decoder'; measure them on this camera's "
                 "ordinary footage (`tvad calibrate --parts memory,decoder,words`) or leave the part out (--parts)"
             )
-        return cls(settings, preset, scene, guide, alarm or preset.alarms["words"], decoded, decoder)
+        head = HeadGraph(preset.head) if "head" in settings.parts else None
+        return cls(settings, preset, scene, guide, alarm or preset.alarms["words"], decoded, decoder, head)
+
+    @property
+    def head_alarm(self) -> AlarmLevel:
+        """What the head's levels mean; as they are where nothing was measured."""
+        return (self.scene.head_alarm if self.scene else None) or self.preset.alarms.get("head") or RAW.frame
 
     def analyze(self, path: str | Path, progress: Callable[[Progress], None] | None = None) -> Analysis:
         """Analyse one video in one pass. VideoError when it cannot be read."""
@@ -102,6 +110,7 @@ class Detector:
         words = WordsPart(self.guide, habit)
         decoder, alarms = self._decoder_part(reader, habit), self.decoder_alarms or RAW
         own_alarm = self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]
+        head = HeadPart(self.head, reader.info.fps, reader.start_s) if self.head else None
         scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
         for features in encoded_and_watched(reader, Encoder().stream(), watcher):
@@ -109,6 +118,7 @@ class Detector:
             scan.shape = features.moving.shape[1:]
             scan.add_times(features.times_s)
             scan.add_pictures(features)
+            scan.headed += head.push(features) if head else ()
             for levels in memory.push(features) if memory else ():
                 scan.add_levels(levels)
             ended = watcher.take_ended()
@@ -119,6 +129,7 @@ class Detector:
                 progress(Progress(now - reader.start_s, end_s - reader.start_s, len(scan.times_s)))
         for levels in memory.finish() if memory else ():
             scan.add_levels(levels)
+        scan.headed += head.finish() if head else ()
         ended = watcher.finish()
         for decoded in decoder.finish(ended) if decoder else ():
             scan.add_decoded(decoded, alarms)
@@ -143,7 +154,9 @@ class Detector:
             parts["words"] = scan.words_curve(wanted)
         if scan.decoded_frame:
             parts["decoder"] = smooth(np.concatenate(scan.decoded_frame), sigma_frames(times))
-        heat = scan.heat_scores(wanted, bool(self.scene))
+        if scan.headed:
+            parts["head"] = scan.head_curve(self.head_alarm)
+        heat = scan.heat_scores(wanted, bool(self.scene), parts.get("head"))
         rarity = self._fused(parts, len(times))
         score_at = threshold(self.settings.false_alarms_per_hour)
         rarity_at = float(to_rarity(np.array(score_at)))
@@ -166,6 +179,8 @@ class Detector:
             per_frame(rarity),
             times,
             heat,
+            class_names=self.head.names if self.head else (),
+            class_probs=scan.class_probs(source_times),
             parts={name: per_frame(x) for name, x in parts.items()},
         )
         calibration = "scene" if self.scene else "uncalibrated"
@@ -233,6 +248,9 @@ class Detector:
             limit = float(to_rarity(np.array(score_at)))
             raised = tuple(n for n, x in highest.items() if x >= limit) or (max(highest, key=lambda n: highest[n]),)
             word = words.get(ids[0]) if ids else None  # of the hottest track
+            named = None
+            if "head" in raised and self.head:
+                named = sure_class(self.head.names, scan.class_probs(times[rows]))
             events.append(
                 Event(
                     id=len(events) + 1,
@@ -240,7 +258,7 @@ class Detector:
                     end_s=round(float(times[span.end]), 4),
                     peak_s=round(float(times[span.peak]), 4),
                     score=round(float(to_score(rarity[span.peak])), 4),
-                    category=category(span, share, raised, word),
+                    category=category(span, share, raised, word or named),
                     tracks=ids,
                     raised_by=raised,
                 )

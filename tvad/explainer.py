@@ -33,10 +33,11 @@ class Explainer(Protocol):
         """How likely the next answer begins with "yes" rather than "no", in [0, 1]."""
         ...
 
-    def stream(self, messages: Messages, max_new_tokens: int = 160) -> Iterator[str]:
+    def stream(self, messages: Messages, max_new_tokens: int = 160, first: Sequence[str] = ()) -> Iterator[str]:
         """Pieces of the next answer as they come; together they are the answer.
 
-        messages: as in tvad/lvlm/base.py, the last one of the user.
+        messages: as in tvad/lvlm/base.py, the last one of the user. first: words of which the answer begins with one,
+        the likeliest; any where there are none.
         """
         ...
 
@@ -85,7 +86,7 @@ class LocalExplainer:
         yes, no = (np.logaddexp.reduce(logits[self._backbone.first_tokens(words)]) for words in (YES, NO))
         return float(yes - no)
 
-    def stream(self, messages: Messages, max_new_tokens: int = 160) -> Iterator[str]:
+    def stream(self, messages: Messages, max_new_tokens: int = 160, first: Sequence[str] = ()) -> Iterator[str]:
         """See `Explainer`. An answer that reaches `max_new_tokens` ends in " ...".
 
         The same questions in the same order have the same answers. On a CPU with bfloat16 what was read before can
@@ -99,12 +100,17 @@ class LocalExplainer:
             raise ValueError(
                 f"max_new_tokens is {max_new_tokens}; {len(prompt)} tokens of messages leave room for 1 to {room}"
             )
-        return unrepeated(whole_characters(self._backbone, self._tokens(prompt, max_new_tokens)))
+        return unrepeated(whole_characters(self._backbone, self._tokens(prompt, max_new_tokens, first)))
 
-    def _tokens(self, prompt: list[int], limit: int) -> Iterator[int | None]:
+    def _tokens(self, prompt: list[int], limit: int, first: Sequence[str]) -> Iterator[int | None]:
         answer: list[int] = []
         while len(answer) < limit:
-            token = int(self._logits(prompt + answer).argmax())
+            logits = self._logits(prompt + answer)
+            if first and not answer:
+                allowed = self._backbone.first_tokens(first)
+                token = allowed[int(logits[allowed].argmax())]
+            else:
+                token = int(logits.argmax())
             if token in self._backbone.stop_ids:
                 return
             answer.append(token)

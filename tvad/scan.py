@@ -6,12 +6,14 @@ Next: tvad/detector.py
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from heatmap.fuse import either, fuse
 from heatmap.levels import AlarmLevel, Alarms, to_score
 from tvad.decoder_part import DecodedLevels
 from tvad.encoder import Features
 from tvad.findings import SeenThing
+from tvad.head_part import HeadLevels
 from tvad.parts import Levels, ScoredThing
 from tvad.sight import EVERY_S, coarse
 from tvad.words import WordGuide
@@ -20,6 +22,7 @@ NOTHING = -12.0  # rarity (nats) where a part sees nothing at all
 RIM, FADE = 1.35, 0.5  # the painted ellipse ends at RIM and is full RIM - FADE inside, in half axes of the box
 PIECE = 256  # frames
 SMALLEST_CELLS = 0.75  # half axis
+SOFT_CELLS = 1.0  # the rim of a busy place
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Scan:
     shape: tuple[int, ...] = (1, 1)
     decoded: list[np.ndarray] = field(default_factory=list)
     decoded_frame: list[np.ndarray] = field(default_factory=list)
+    headed: list[HeadLevels] = field(default_factory=list)
     picture_times_s: list[float] = field(default_factory=list)
     pictures: list[np.ndarray] = field(default_factory=list)
 
@@ -61,6 +65,23 @@ class Scan:
         self.decoded_frame.append(alarms.frame.rarity(levels.frame))
         self.decoded.append(np.clip(alarms.heat.rarity(levels.level), NOTHING, 1e4).astype(np.float16))
 
+    def head_curve(self, alarm: AlarmLevel) -> np.ndarray:
+        """Rarity of the head's snippets at each frame, (T,): straight lines between their middles."""
+        level, times = (np.concatenate([getattr(h, key) for h in self.headed]) for key in ("level", "times_s"))
+        return np.maximum(alarm.rarity(np.interp(self.times_s, times, level)), NOTHING).astype(np.float32)
+
+    def class_probs(self, times_s: np.ndarray) -> np.ndarray | None:
+        """(n, K) at some times, of the nearest snippet; None where the head knows no classes."""
+        if not self.headed or self.headed[0].probs is None:
+            return None
+        probs = np.concatenate([h.probs for h in self.headed])  # type: ignore[misc]
+        return probs[self._snippets(times_s)]
+
+    def _snippets(self, times_s: np.ndarray) -> np.ndarray:
+        """Number of the snippet nearest to each time."""
+        middles = np.concatenate([h.times_s for h in self.headed])
+        return np.searchsorted((middles[1:] + middles[:-1]) / 2, times_s)
+
     def add_things(self, scored: list[ScoredThing]) -> None:
         self.things += [SeenThing.of(t, self.guide, self.size_wh[0] / self.analysed_wh[0]) for t in scored]
 
@@ -73,8 +94,9 @@ class Scan:
             np.maximum(curve[rows], _rarity(thing, alarm, times[rows]), out=curve[rows])
         return curve
 
-    def heat_scores(self, alarm: AlarmLevel | None, scene: bool) -> np.ndarray:
-        """Heat (T, h, w) float16 in [0, 1] of all parts; the words take part with an alarm level.
+    def heat_scores(self, alarm: AlarmLevel | None, scene: bool, head: np.ndarray | None = None) -> np.ndarray:
+        """Heat (T, h, w) float16 in [0, 1] of all parts; the words take part with an alarm level, the head with its
+        curve (T,), where its movement is.
 
         Takes the parts' maps out of their lists piece by piece, so that no second copy of them ever exists.
         """
@@ -85,9 +107,24 @@ class Scan:
             guides = [self._painted(alarm, np.array(self.times_s[rows]))] if alarm is not None else []
             if decoder:
                 guides.append(decoder.take(rows.stop - start))
+            if head is not None:
+                guides.append(self._moving(head[rows], np.array(self.times_s[rows])))
             remembered = memory.take(rows.stop - start) if memory else None
             out[rows] = to_score(_together(remembered, guides, (rows.stop - start, *self.shape), scene))
         return out
+
+    def _moving(self, rarity: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """The head's rarity (t,) in the busiest place of each frame's snippet, (t, h, w) float32."""
+        where = np.concatenate([h.where for h in self.headed])
+        soft = np.stack([gaussian_filter(w.astype(np.float32), SOFT_CELLS) for w in where])
+        soft /= np.maximum(soft.max((1, 2), keepdims=True), 1e-6)
+        # Between the middles of two snippets the place goes over from one to the other.
+        middles = np.concatenate([h.times_s for h in self.headed])
+        at = np.interp(times, middles, np.arange(len(middles)))
+        low = np.floor(at).astype(int)
+        high, share = np.minimum(low + 1, len(middles) - 1), (at - low)[:, None, None].astype(np.float32)
+        place = soft[low] * (1 - share) + soft[high] * share
+        return (NOTHING + (rarity[:, None, None] - NOTHING) * place).astype(np.float32)
 
     def _painted(self, alarm: AlarmLevel, times: np.ndarray) -> np.ndarray:
         """Rarity maps of the words alone at some frames, (t, h, w) float32."""

@@ -51,6 +51,7 @@ class Scene:
     looks: Looks
     about: dict[str, Any]
     decoder_alarms: Alarms | None = None
+    head_alarm: AlarmLevel | None = None
 
     def save(self, path: str | Path) -> None:
         m = self.memory
@@ -75,6 +76,7 @@ class Scene:
                 "heat_alarm": json.dumps(asdict(self.heat_alarm)),
                 "looks_s": json.dumps(self.looks.seconds),
                 "decoder_alarms": json.dumps(asdict(self.decoder_alarms) if self.decoder_alarms else None),
+                "head_alarm": json.dumps(asdict(self.head_alarm) if self.head_alarm else None),
                 "about": json.dumps(self.about),
             },
         )
@@ -101,12 +103,14 @@ class Scene:
             frame_alarm, heat_alarm = (AlarmLevel(**json.loads(header[k])) for k in ("frame_alarm", "heat_alarm"))
             decoder = json.loads(header.get("decoder_alarms", "null"))
             decoder_alarms = Alarms(**{k: AlarmLevel(**decoder[k]) for k in decoder}) if decoder else None
+            head = json.loads(header.get("head_alarm", "null"))
+            head_alarm = AlarmLevel(**head) if head else None
             about = _about(json.loads(header["about"]))
             looks = _looks(tensors, float(header["looks_s"]))
             memory = _memory(tensors)
         except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise SceneError(f"{path}: damaged scene file ({error}). Make it again with `tvad calibrate`") from None
-        return cls(memory, frame_alarm, heat_alarm, looks, about, decoder_alarms)
+        return cls(memory, frame_alarm, heat_alarm, looks, about, decoder_alarms, head_alarm)
 
 
 def _about(about: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-PARTS = ("memory", "decoder", "words")
+PARTS = ("memory", "decoder", "words", "head")
 USUAL_PARTS = ("memory", "words")  # with the decoder too, Ped2 without a scene got no better (docs/RESULTS.md)
 MAX_SIDE_PX = 640  # analysis size: larger frames are scaled down while decoding
 

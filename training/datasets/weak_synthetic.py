@@ -4,7 +4,9 @@
     tvad extract W/train -o W/features/train
     python -m training.datasets.weak_synthetic W/train --features W/features/train -o W/train.jsonl
 
-`tvad train temporal --data W/train.jsonl --features W/features/train` reads it. Next: training/datasets/weak.py
+`tvad train temporal --data W/train.jsonl --features W/features/train` reads it. --also LABEL=FOLDER adds the features
+of real clips, all of one label; --features of the training is then a folder that holds them all. Next:
+training/datasets/weak.py
 """
 
 import argparse
@@ -50,10 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, help="folder that `tvad synth` wrote")
     parser.add_argument("--features", type=Path, help="of the clips: a clip without any is an error")
+    parser.add_argument("--also", nargs="*", default=[], metavar="LABEL=FOLDER", help="features of other clips")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="LIST.jsonl")
     given = parser.parse_args(argv)
     try:
-        lines = lines_of(given.clips, given.features)
+        lines = lines_of(given.clips, given.features) + [line for text in given.also for line in others(text)]
     except (ValueError, KeyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -77,6 +80,16 @@ def lines_of(clips: Path, features: Path | None) -> list[dict[str, Any]]:
             raise ValueError(f"no features of {name} in {features}; `tvad extract {clips} -o {features}` makes them")
         lines.append(described(ClipTruth.load(path), name))
     return lines
+
+
+def others(text: str) -> list[dict[str, Any]]:
+    """Lines of "LABEL=FOLDER": each file of features in the folder is a video of that label, called after both."""
+    label, sign, folder = text.partition("=")
+    found = sorted(Path(folder).glob("*.safetensors")) if sign else []
+    if not found:
+        raise ValueError(f"--also {text}: expected LABEL=FOLDER with files of features in it")
+    home = Path(folder).name
+    return [{"video": f"{home}-{p.stem}", "label": label, "features": [f"{home}/{p.name}"]} for p in found]
 
 
 if __name__ == "__main__":

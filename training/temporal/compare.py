@@ -165,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--blocks", action="store_true", help="folds are stretches of names")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--out", type=Path, required=True, metavar="FOLDER", help="the runs, and table.json")
-    given = parser.parse_args(argv)
+    given = parser.parse_intermixed_args(argv)
     rows = [Row.of(text, flags) for text in given.rows or HEADS]
     table: dict[str, list[dict[str, float]]] = {}
     try:

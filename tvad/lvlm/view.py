@@ -154,7 +154,7 @@ def _clip(evidence: Evidence) -> np.ndarray:
 def _verdict(evidence: Evidence, curves: Curves) -> np.ndarray:
     scores = curves.scores
     peak = evidence.peak_score if evidence.peak_score is not None else float(scores.max()) if len(scores) else 0.0
-    rarity, wanted = (float(to_rarity(np.array(min(max(s, 1e-3), 1 - 1e-3)))) for s in (peak, evidence.threshold))
+    rarity, wanted = _rarity(peak), _rarity(evidence.threshold)
     bins = [float(scores[part].max()) for part in _parts(len(scores), BINS)] if len(scores) else [0.0] * BINS
     numbers = [peak, evidence.threshold, evidence.confidence, float(peak >= evidence.threshold)]
     numbers += [float(np.clip(n / slots.RARE, -3, 3)) for n in (rarity, rarity - wanted)]
@@ -168,6 +168,19 @@ def _verdict(evidence: Evidence, curves: Curves) -> np.ndarray:
             [_highest(curves.parts.get(part)) for part in slots.PARTS],
         ]
     )
+
+
+def chance_of(evidence: Evidence) -> float:
+    """How often ordinary footage as long as the video reaches its highest score, in [0, 1]: as if peaks came at random
+    at the rate that their rarity promises (heatmap/levels.py). The same level is a finding in ten seconds and nothing
+    in an hour. 0 where the score is not known."""
+    if evidence.peak_score is None:
+        return 0.0
+    return -math.expm1(-slots.length_of(evidence) / 3600 * math.exp(-_rarity(evidence.peak_score)))
+
+
+def _rarity(score: float) -> float:
+    return float(to_rarity(np.array(min(max(score, 1e-3), 1 - 1e-3))))
 
 
 def _highest(curve: Sequence[float] | np.ndarray | None) -> float:

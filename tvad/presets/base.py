@@ -14,8 +14,8 @@ class Preset:
     vision: timm name of the encoder behind the heat. analysis: the weights an analysis needs.
     explain: the default way of answering; explain_weights: way of answering -> the further weights it needs.
     anomaly, normal: the words used when the user gives none.
-    alarms: memory, heat, words, decoder, decoder heat -> how often ordinary footage of unknown cameras reaches a level;
-    used without a scene. decoder: folder of the trained heat decoder.
+    alarms: memory, heat, words, decoder, decoder heat, head -> how often ordinary footage of unknown cameras reaches a
+    level; used without a scene. decoder: folder of the trained heat decoder. head: folder of the trained temporal head.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Preset:
     normal: tuple[str, ...]
     alarms: dict[str, AlarmLevel]
     decoder: Path
+    head: Path
 
     @property
     def decoder_alarms(self) -> Alarms | None:

@@ -48,7 +48,7 @@ MINI = Preset(
     runs_on="any CPU",
     vision="tf_efficientnet_lite0",
     analysis=(EFFICIENTNET_LITE0, MINILM_L6),
-    explain="report",
+    explain="lvlm",
     explain_weights={"report": (), "text": (SMOLLM2_135M,), "lvlm": (SMOLLM2_135M,)},
     # What a place for people on foot does not expect; ordinary things that look alike are named as normal.
     anomaly=("bicycle", "cart", "vehicle", "scooter"),
@@ -62,4 +62,5 @@ MINI = Preset(
         "decoder heat": AlarmLevel(start=-9.258, scale=0.499, rate_per_hour=368.2, hours=0.0733),
     },
     decoder=Path(__file__).parent.parent / "decoders" / "mini",
+    head=Path(__file__).parent.parent / "heads" / "mini",
 )

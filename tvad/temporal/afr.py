@@ -162,7 +162,8 @@ class Afr(TemporalHead):
         levels = [neck(level) for neck, level in zip(self.necks, found, strict=False)]
         aux = {"levels": levels, "level_logits": [self.scorer(level).float() for level in levels]}
         scores = _mean_of_levels(aux, mask, 1)
-        return HeadOutput(torch.logit(scores, LOGIT_EPS), scores, aux=aux)
+        near = scores.clamp(LOGIT_EPS, 1 - LOGIT_EPS)
+        return HeadOutput(near.log() - (1 - near).log(), scores, aux=aux)
 
     def frame_scores(self, out: HeadOutput, mask: torch.Tensor) -> torch.Tensor:
         """(B, 16 · T) in [0, 1], zero on padding: the levels spread over frames instead of snippets. Crops of a video

@@ -81,6 +81,8 @@ def on_real(part: nn.Module, x: torch.Tensor, real: torch.Tensor | None) -> torc
     (B, T) bool, None = all. Much of a batch is padding, and most of the work is done here."""
     if real is None:
         return part(x)  # type: ignore[no-any-return]
+    if torch.jit.is_tracing():  # a graph has one shape for every mask
+        return part(x).masked_fill(~real.unsqueeze(-1), 0.0)  # type: ignore[no-any-return]
     found = part(x[real])
     out = found.new_zeros(*real.shape, found.shape[-1])
     out[real] = found
@@ -177,9 +179,11 @@ class LgtAdapter(nn.Module):
         x = x.masked_fill(~mask.unsqueeze(-1), 0.0) if masked else x
         there = mask if masked else torch.ones_like(mask)
         blocks, keys = to_blocks(x + self.positions[:steps], window), to_blocks(there, window)
-        # A window without any real step is left out: a softmax over nothing is not a number.
-        used = keys.any(1)
-        rows, keys = blocks[used], keys[used][:, None, None, :]
+        # A window without any real step is left out: a softmax over nothing is not a number. In a graph, which has one
+        # shape for every mask, it looks at itself.
+        some = keys.any(1)
+        used = slice(None) if torch.jit.is_tracing() else some
+        rows, keys = blocks[used], (keys | ~some[:, None])[used][:, None, None, :]
         for layer in self.layers:
             rows = layer(rows, keys)
         whole = torch.zeros_like(blocks)

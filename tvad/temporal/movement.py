@@ -129,6 +129,11 @@ def _busiest(
     )
 
 
+def busiest_region(flow: np.ndarray) -> np.ndarray:
+    """(h, w) bool: the cells that BUSIEST is about. flow (T, h, w): moving pixels times their speed."""
+    return _region(np.asarray(flow, np.float64))[0]
+
+
 def _region(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(h, w) bool, never empty, and how strongly each cell moved over all moments (h, w)."""
     strength = flow.mean(0)

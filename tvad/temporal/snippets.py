@@ -18,7 +18,7 @@ import numpy as np
 
 from tvad.encoder import C_APPEARANCE, Features
 from tvad.temporal.constants import SNIPPET
-from tvad.temporal.movement import NAMES, movement
+from tvad.temporal.movement import NAMES, busiest_region, movement
 
 FRAME = 224
 AROUND_S = 0.75  # before and after a snippet, for its movement
@@ -30,33 +30,41 @@ LEAST = 1e-3
 class SnippetStream:
     """Features of one video in, snippet vectors out, a snippet at a time: memory does not grow with the video."""
 
-    def __init__(self, fps: float, snippet: int = SNIPPET) -> None:
-        """fps: of the source, above 0. snippet: how many of its frames are one."""
+    def __init__(self, fps: float, snippet: int = SNIPPET, start_s: float = 0.0) -> None:
+        """fps: of the source, above 0. snippet: how many of its frames are one. start_s: where the first one begins."""
         if not fps > 0:
             raise ValueError(f"{fps} frames a second; it must be above 0")
-        self.seconds = snippet / fps
+        self.seconds, self.start_s = snippet / fps, start_s
         self.number = 0
         self._held: list[Features] = []
 
     def push(self, features: Features) -> list[np.ndarray]:
         """The snippets that are complete with these features."""
+        return [row for row, _ in self.push_places(features)]
+
+    def finish(self) -> list[np.ndarray]:
+        """The rest; the last snippet may be shorter."""
+        return [row for row, _ in self.finish_places()]
+
+    def push_places(self, features: Features) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As `push`, each with where its movement is busiest, (h, w) bool."""
         if len(features):
             self._held.append(features)
         return self._take(final=False)
 
-    def finish(self) -> list[np.ndarray]:
-        """The rest; the last snippet may be shorter."""
+    def finish_places(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As `finish`, each with where its movement is busiest."""
         return self._take(final=True)
 
-    def _take(self, final: bool) -> list[np.ndarray]:
-        out: list[np.ndarray] = []
+    def _take(self, final: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+        out: list[tuple[np.ndarray, np.ndarray]] = []
         while self._held:
-            start, end = self.number * self.seconds, (self.number + 1) * self.seconds
+            start, end = (self.start_s + n * self.seconds for n in (self.number, self.number + 1))
             last = float(self._held[-1].times_s[-1])
             if (not final and last < end + AROUND_S) or last < start - 1e-6:
                 break
             held = Features.join(self._held)
-            out.append(describe(held, start, end))
+            out.append((describe(held, start, end), busiest(held, start, end)))
             self.number += 1
             left = _between(held, end - AROUND_S, np.inf)
             self._held = [left] if len(left) else []
@@ -77,6 +85,13 @@ def describe(features: Features, start_s: float, end_s: float) -> np.ndarray:
     moved = (own.patch * weight).sum((0, 1, 2)) / max(float(weight.sum()), LEAST * own.changed.size)
     moves = movement(around.motion, around.moving, around.changed, around.times_s)
     return np.concatenate([own.frame.mean(0), moved, moves]).astype(np.float32)
+
+
+def busiest(features: Features, start_s: float, end_s: float) -> np.ndarray:
+    """Where the movement of a snippet and around it is strongest, (h, w) bool; nowhere where nothing moves."""
+    around = _between(features, start_s - AROUND_S, end_s + AROUND_S)
+    flow = around.moving * around.motion[..., 2]
+    return busiest_region(flow) if len(around) and flow.any() else np.zeros(features.moving.shape[1:], bool)
 
 
 def whole(vectors: Sequence[np.ndarray]) -> np.ndarray:

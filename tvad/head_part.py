@@ -1,0 +1,181 @@
+"""The temporal head in the product: a trained folder as an OpenVINO graph, and levels of a stream of features.
+
+    graph = HeadGraph(folder)
+    part = HeadPart(graph, fps)              fps of the source, which snippets are counted in
+    for features in stream: found += part.push(features)
+    found += part.finish()
+
+A level is the log odds of a snippet being anomalous; what it means for an alarm is heatmap/levels.py's business. Long
+videos are scored in windows that overlap, so that memory does not grow and every snippet knows what is around it.
+Next: tvad/detector.py
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tvad.converted import BESIDE_OTHERS, converted
+from tvad.encoder import Features
+from tvad.temporal.snippets import DIM, SnippetStream
+from tvad.weights import MissingWeights, Weight
+
+WINDOW = 64  # snippets that are scored together ...
+BESIDE = 16  # ... of which so many at either end are only looked at, where the video goes on
+FILES = ("config.json", "model.safetensors")
+MOST = 30.0  # log odds further from 0 count as this far
+
+
+@dataclass(frozen=True)
+class Checkpoint(Weight):
+    """A folder that `tvad train temporal` wrote."""
+
+    folder: Path = field(default_factory=Path)
+
+    @classmethod
+    def of(cls, folder: str | Path) -> "Checkpoint":
+        """MissingWeights when there is none."""
+        folder = Path(folder)
+        try:
+            contents = [(folder / name).read_bytes() for name in FILES]
+        except OSError:
+            raise MissingWeights(
+                f"no temporal head in {folder} ({' and '.join(FILES)}); `tvad train temporal --out {folder}` makes one"
+            ) from None
+        # The graph depends on the code of the heads as well.
+        spec = find_spec("tvad.temporal")
+        home = Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
+        contents += [path.read_bytes() for path in sorted(home.glob("*.py"))] if home else []
+        digest = hashlib.sha256(b"".join(hashlib.sha256(c).digest() for c in contents)).hexdigest()
+        size = len(contents[1])
+        return cls("temporal head", "scores", "tvad", "tvad", "", digest, size, "Apache-2.0", str(folder), folder)
+
+    def find(self) -> Path | None:
+        path = self.folder / FILES[1]
+        return path if path.is_file() else None
+
+
+class HeadGraph:
+    """Snippet features to levels, run by OpenVINO. names: of the classes, normal first; empty for a head without any.
+    MissingWeights where there is no checkpoint, HeadError for one that cannot be read."""
+
+    def __init__(self, folder: str | Path, threads: int | None = None) -> None:
+        import json
+
+        import openvino
+
+        weight = Checkpoint.of(folder)
+
+        def build() -> Any:
+            return graph(weight.folder)
+
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"} | BESIDE_OTHERS
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = threads
+        compiled = openvino.Core().compile_model(converted("head", weight, build), "CPU", options)
+        self._request = compiled.create_infer_request()
+        said = json.loads((weight.folder / FILES[0]).read_text(encoding="utf-8"))
+        self.names: tuple[str, ...] = tuple(said["names"]) if len(compiled.outputs) > 1 else ()
+        self.version = weight.sha256[:12]
+
+    def levels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Of n <= WINDOW snippets (n, DIM): levels (n,), and class probabilities (n, K) or None; float32."""
+        count = len(rows)
+        if not 0 < count <= WINDOW:
+            raise ValueError(f"{count} snippets at once; a window has 1 to {WINDOW}")
+        x = np.zeros((1, WINDOW, rows.shape[1]), np.float32)
+        x[0, :count] = rows
+        self._request.infer({0: x, 1: np.arange(WINDOW)[None] < count})
+        found = np.clip(self._request.get_output_tensor(0).data[0, :count], -MOST, MOST).astype(np.float32)
+        if not self.names:
+            return found, None
+        return found, self._request.get_output_tensor(1).data[0, :count].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class HeadLevels:
+    """Of n consecutive snippets: level (n,), probs (n, K) or None, where (n, h, w) bool: the busiest place of each,
+    times_s (n,) of their middles."""
+
+    level: np.ndarray
+    probs: np.ndarray | None
+    where: np.ndarray
+    times_s: np.ndarray
+
+
+class HeadPart:
+    """Levels of a stream, in order and up to a window late."""
+
+    def __init__(self, graph: HeadGraph, fps: float, start_s: float = 0.0) -> None:
+        """start_s: where in the video the stream begins."""
+        self.graph = graph
+        self._stream = SnippetStream(fps, start_s=start_s)
+        self._held: list[tuple[np.ndarray, np.ndarray]] = []
+        self._first = 0  # number of the first one that is held
+        self._given = 0  # so many have been handed out
+
+    def push(self, features: Features) -> Iterator[HeadLevels]:
+        """Take the next features; gives levels that are ready."""
+        yield from self._take(self._stream.push_places(features))
+
+    def finish(self) -> Iterator[HeadLevels]:
+        """The rest."""
+        yield from self._take(self._stream.finish_places())
+        if self._first + len(self._held) > self._given:
+            yield self._score(len(self._held))
+
+    def _take(self, rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[HeadLevels]:
+        for row in rows:
+            # One more than a window: only then does the video go on, and its end is context.
+            if len(self._held) == WINDOW:
+                yield self._score(WINDOW - BESIDE)
+                drop = WINDOW - 2 * BESIDE
+                del self._held[:drop]
+                self._first += drop
+            self._held.append(row)
+
+    def _score(self, end: int) -> HeadLevels:
+        """All that is held, of which up to `end` is handed out."""
+        level, probs = self.graph.levels(np.stack([row for row, _ in self._held]))
+        where = np.stack([place for _, place in self._held])
+        rows = slice(self._given - self._first, end)
+        numbers = np.arange(self._given, self._first + end)
+        self._given = self._first + end
+        times = self._stream.start_s + (numbers + 0.5) * self._stream.seconds
+        return HeadLevels(level[rows], None if probs is None else probs[rows], where[rows], times)
+
+
+def graph(folder: str | Path) -> Any:
+    """The head as an OpenVINO model: features (1, WINDOW, DIM) and mask (1, WINDOW) to log odds (1, WINDOW) and, where
+    it knows classes, their probabilities (1, WINDOW, K). HeadError for a head of other features."""
+    import openvino
+    import torch
+
+    from tvad.temporal.reading import width_of
+    from tvad.temporal.registry import HeadError, load_head
+
+    saved = load_head(folder)
+    if width_of(saved.head) != DIM:
+        raise HeadError(f"{folder}: a head for {width_of(saved.head)} numbers; snippets have {DIM}. Train it again")
+
+    class Levels(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = saved.head
+
+        def forward(self, x: Any, mask: Any) -> Any:
+            out = self.head(x, mask)
+            return out.logits if out.class_probs is None else (out.logits, out.class_probs)
+
+    example = torch.zeros(1, WINDOW, DIM), torch.arange(WINDOW)[None] < WINDOW // 2
+    shapes = [openvino.PartialShape([1, WINDOW, DIM]), openvino.PartialShape([1, WINDOW])]
+    try:
+        with torch.no_grad():
+            return openvino.convert_model(Levels().eval(), example_input=example, input=shapes)
+    except openvino.frontend.OpConversionFailure as error:
+        advice = "train it with --set tsa_eval=hard" if saved.name == "clip_tsa" else "choose another head"
+        raise HeadError(f"{folder}: {saved.name} cannot be run here as it is; {advice}") from error
