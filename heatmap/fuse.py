@@ -5,6 +5,8 @@ evidence where they find something rarer than usual, and raise an alarm alone wh
 the memory cannot judge, and words alone need half the promised rate (Bonferroni for two parts). With a scene, a memory
 that knows this camera sees nothing unusual, so words alone must be far rarer.
 
+A temporal head knows of movement what neither does and stands beside them: `beside`.
+
 Arrays in, arrays out.  Next: heatmap/regions.py
 """
 
@@ -34,3 +36,9 @@ def fuse(memory: np.ndarray, words: np.ndarray, scene: bool) -> np.ndarray:
     supported = memory + SUPPORT * np.maximum(words - SUPPORT_FROM, 0)
     alone = np.where(heard, words - ALONE[scene], -np.inf)
     return np.maximum(supported, alone).astype(np.float32)
+
+
+def beside(fused: np.ndarray, head: np.ndarray, scene: bool) -> np.ndarray:
+    """Rarities of equal shape to one of that shape, float32: the head's where it alone is rarer, at the same price as
+    words alone; never below what was fused."""
+    return np.maximum(fused, head - ALONE[scene]).astype(np.float32)

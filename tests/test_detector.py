@@ -14,7 +14,7 @@ from tvad.detector import Detector
 from tvad.evidence import Analysis, Evidence
 from tvad.progress import Progress
 from tvad.scene import SceneError
-from tvad.settings import Settings
+from tvad.settings import Settings, usual_parts
 from tvad.video import VideoError, sha256_of
 
 MARGIN_S = 0.5
@@ -111,7 +111,7 @@ def test_there_is_a_score_for_each_source_frame_and_a_map_for_each_sampled_one(e
     curves = either.curves
     assert np.allclose(curves.times_s, np.arange(9 * 2 * FPS) / (2 * FPS), atol=1e-4)
     assert np.allclose(curves.heat_times_s, np.arange(9 * FPS) / FPS, atol=1e-4)
-    assert set(curves.parts) == {"memory", "words"}
+    assert set(curves.parts) == set(usual_parts(either.evidence.calibration == "scene"))
     assert all(p.shape == curves.scores.shape for p in curves.parts.values())
     # The memory ranks: no moment scores below it.
     assert (curves.scores >= curves.parts["memory"] - 1e-5).all()

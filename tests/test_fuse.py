@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from heatmap.fuse import SUPPORT_FROM, either, fuse
+from heatmap.fuse import ALONE, SUPPORT_FROM, beside, either, fuse
 
 NOTHING = np.full(1, -1e3)
 GRID = np.linspace(-20, 40, 61)
@@ -68,3 +68,12 @@ def test_either_pays_for_every_part() -> None:
 def test_nothing_cannot_be_fused() -> None:
     with pytest.raises(ValueError, match="no part"):
         either([])
+
+
+def test_a_head_beside_them_raises_alone_and_never_lowers() -> None:
+    fused, head = np.array([-7.0, 2.0, -7.0]), np.array([1.0, -12.0, -6.5])
+    for scene in (False, True):
+        found = beside(fused, head, scene)
+        assert (found >= fused).all() and found[1] == 2.0
+        assert found[0] == pytest.approx(1.0 - ALONE[scene])
+    assert beside(fused, head, True)[0] < beside(fused, head, False)[0]

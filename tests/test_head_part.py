@@ -169,3 +169,16 @@ def test_a_class_is_named_only_where_the_head_is_sure() -> None:
 def test_a_head_alone_tells_of_movement() -> None:
     assert category(Span(0, 1, 0), np.zeros(2), ("head",), None) == "unusual movement"
     assert category(Span(0, 1, 0), np.zeros(2), ("words",), None) == "unusual object"
+
+
+def test_of_a_single_class_the_score_is_its_probability_and_it_is_not_named(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    head = make_head("mil_ranking", DIM, **SMALL["mil_ranking"])
+    save_head(head, tmp_path, ("normal", "fighting"))
+    graph = HeadGraph(tmp_path)
+    level, probs = graph.levels(np.random.default_rng(0).normal(size=(5, DIM)).astype(np.float32))
+    assert graph.names == ("normal", "fighting") and probs is not None
+    assert probs.sum(1).tolist() == pytest.approx([1.0] * 5)
+    assert probs[:, 1].tolist() == pytest.approx((1 / (1 + np.exp(-level))).tolist())
+    # It cannot tell fighting from any other violence.
+    assert sure_class(graph.names, np.array([[0.01, 0.99]])) is None

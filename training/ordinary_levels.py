@@ -17,6 +17,7 @@ from heatmap.levels import AlarmLevel, block_peaks, to_score
 from heatmap.memory import smooth
 from tvad.decoder_part import HeatDecoder
 from tvad.detector import Detector
+from tvad.head_part import HeadGraph
 from tvad.parts import sigma_frames
 from tvad.scan import NOTHING
 from tvad.settings import MAX_SIDE_PX, Settings
@@ -40,6 +41,10 @@ def peaks(detector: Detector, path: Path) -> dict[str, np.ndarray]:
         "heat": block_peaks(heat.reshape(len(heat), -1).max(1).astype(np.float32), times),
         "words": block_peaks(words, times),
     }
+    if scan.headed:
+        level, times_s = (np.concatenate([getattr(h, key) for h in scan.headed]) for key in ("level", "times_s"))
+        # At the frames, as the detector reads it: a block has as many of them as of any other part.
+        found["head"] = block_peaks(np.interp(times, times_s, level), times)
     if scan.decoded:
         decoded = np.concatenate(scan.decoded).reshape(len(times), -1).max(1).astype(np.float32)
         found["decoder"] = block_peaks(smooth(np.concatenate(scan.decoded_frame), sigma_frames(times)), times)
@@ -51,10 +56,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--decoder", type=Path, help="folder of a heat decoder, to measure it too")
-    clips, folder = vars(parser.parse_args()).values()
+    parser.add_argument("--head", type=Path, help="folder of a temporal head, to measure it too")
+    clips, folder, head = vars(parser.parse_args()).values()
     detector = Detector.from_settings(Settings())
     if folder:
         detector = replace(detector, decoder=HeatDecoder(folder))
+    if head:
+        detector = replace(detector, head=HeadGraph(head))
     found: dict[str, list[np.ndarray]] = {}
     for path in clips:
         own = peaks(detector, path)

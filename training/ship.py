@@ -2,6 +2,7 @@
 
     python -m training.ship decoder RUN [--preset mini]     the decoder's checkpoint of `tvad train heatmap`
     python -m training.ship adapter RUN [--preset mini]     the newest adapter of `tvad train lvlm`, in half precision
+    python -m training.ship head RUN [--preset mini]        the best head of `tvad train temporal`
 
 What is there is replaced once the new weights could be read. The cards (MODEL_CARD.md) are written by people.
 """
@@ -56,13 +57,28 @@ def adapter(run: Path, preset: str) -> Path:
     return folder
 
 
-KINDS: dict[str, Callable[[Path, str], Path]] = {"decoder": decoder, "adapter": adapter}
+def head(run: Path, preset: str) -> Path:
+    """Copy a temporal head that reads the preset's snippets. HeadError or MissingWeights when it cannot be read."""
+    from tvad.head_part import graph
+    from tvad.temporal.registry import CONFIG_FILE, WEIGHTS_FILE
+
+    graph(run)
+    folder = get_preset(preset).head
+    for name in (WEIGHTS_FILE, CONFIG_FILE):
+        _copy(run / name, folder / name)
+    note(folder / WEIGHTS_FILE)
+    return folder
+
+
+KINDS: dict[str, Callable[[Path, str], Path]] = {"decoder": decoder, "adapter": adapter, "head": head}
 
 
 def shipped_bytes() -> int:
     """Size of all weights in the package."""
     package = SHIPPED.parent
-    return sum(f.stat().st_size for kind in ("adapters", "decoders") for f in (package / kind).rglob("*.safetensors"))
+    return sum(
+        f.stat().st_size for kind in ("adapters", "decoders", "heads") for f in (package / kind).rglob("*.safetensors")
+    )
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tvad.presets import get_preset
-from tvad.settings import PARTS, USUAL_PARTS, Settings
+from tvad.settings import PARTS, USUAL, Settings
 
 # Field of Settings (or `explain`) -> type and flag. The defaults are those of Settings.
 FLAGS: dict[str, Any] = {
@@ -24,7 +24,14 @@ FLAGS: dict[str, Any] = {
         str | None, typer.Option("--anomaly", metavar="WORDS", help='What is anomalous: "bicycle, cart"; "" for none.')
     ],
     "normal": Annotated[str | None, typer.Option("--normal", metavar="WORDS", help="What is normal, in the same way.")],
-    "parts": Annotated[str, typer.Option("--parts", metavar="PARTS", help=f"Scores to use, of {', '.join(PARTS)}.")],
+    "parts": Annotated[
+        str,
+        typer.Option(
+            "--parts",
+            metavar="PARTS",
+            help=f"Scores to use, of {', '.join(PARTS)}. Usual: memory,words, and without a scene head.",
+        ),
+    ],
     "false_alarms_per_hour": Annotated[
         float, typer.Option("--false-alarms-per-hour", help="False events on normal footage to put up with.")
     ],
@@ -60,7 +67,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         flags = {name: given.pop(name) for name in FLAGS}
         command(settings=build_settings(**flags), **given)
 
-    default = Settings().to_dict() | {"parts": ",".join(USUAL_PARTS)}
+    default = Settings().to_dict() | {"parts": ",".join(USUAL)}
     signature = inspect.signature(command)
     own = [p for name, p in signature.parameters.items() if name != "settings"]
     flags = [

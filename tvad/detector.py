@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from heatmap.fuse import either, fuse
+from heatmap.fuse import beside, either, fuse
 from heatmap.levels import AlarmLevel, Alarms, threshold, to_rarity, to_score
 from heatmap.memory import smooth
 from heatmap.tracks import RegionTrack
@@ -206,10 +206,14 @@ class Detector:
 
     def _fused(self, parts: dict[str, np.ndarray], count: int) -> np.ndarray:
         """Rarity (count,) of the parts there are."""
-        guides = [curve for name, curve in parts.items() if name != "memory"]
+        guides = [curve for name, curve in parts.items() if name not in ("memory", "head")]
         if not guides:
-            return parts.get("memory", np.full(count, NOTHING, np.float32))
-        return fuse(parts["memory"], either(guides), bool(self.scene)) if "memory" in parts else either(guides)
+            found = parts.get("memory", np.full(count, NOTHING, np.float32))
+        else:
+            found = fuse(parts["memory"], either(guides), bool(self.scene)) if "memory" in parts else either(guides)
+        if list(parts) == ["head"]:
+            return parts["head"]
+        return beside(found, parts["head"], bool(self.scene)) if "head" in parts else found
 
     def _describe(
         self,

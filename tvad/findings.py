@@ -167,8 +167,9 @@ def category(span: Span, motion_share: np.ndarray, raised_by: Sequence[str], wor
 
 def sure_class(names: Sequence[str], probs: np.ndarray | None) -> str | None:
     """The anomalous class that a head is sure of, of those it knows; None where it is not. probs (t, K) during an
-    event, normal first: of the moment at which it is least normal, shares among the anomalous classes."""
-    if probs is None or probs.shape[1] < 2:
+    event, normal first: of the moment at which it is least normal, shares among the anomalous classes. A head that
+    knows one of them only cannot tell it from any other."""
+    if probs is None or probs.shape[1] < 3:
         return None
     at = probs[int(probs[:, 0].argmin()), 1:]
     best = int(at.argmax())

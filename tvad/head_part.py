@@ -60,8 +60,9 @@ class Checkpoint(Weight):
 
 
 class HeadGraph:
-    """Snippet features to levels, run by OpenVINO. names: of the classes, normal first; empty for a head without any.
-    MissingWeights where there is no checkpoint, HeadError for one that cannot be read."""
+    """Snippet features to levels, run by OpenVINO. names: of the classes, normal first; empty for a head that was
+    trained on several and tells none of them. MissingWeights where there is no checkpoint, HeadError for one that
+    cannot be read."""
 
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
         import json
@@ -79,7 +80,9 @@ class HeadGraph:
         compiled = openvino.Core().compile_model(converted("head", weight, build), "CPU", options)
         self._request = compiled.create_infer_request()
         said = json.loads((weight.folder / FILES[0]).read_text(encoding="utf-8"))
-        self.names: tuple[str, ...] = tuple(said["names"]) if len(compiled.outputs) > 1 else ()
+        self._tells = len(compiled.outputs) > 1
+        # Of a single anomalous class, the score is its probability.
+        self.names: tuple[str, ...] = tuple(said["names"]) if self._tells or len(said["names"]) == 2 else ()
         self.version = weight.sha256[:12]
 
     def levels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -93,6 +96,9 @@ class HeadGraph:
         found = np.clip(self._request.get_output_tensor(0).data[0, :count], -MOST, MOST).astype(np.float32)
         if not self.names:
             return found, None
+        if not self._tells:
+            odd = 1 / (1 + np.exp(-found))
+            return found, np.stack([1 - odd, odd], 1)
         return found, self._request.get_output_tensor(1).data[0, :count].astype(np.float32)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from heatmap.fuse import either, fuse
+from heatmap.fuse import beside, either, fuse
 from heatmap.levels import AlarmLevel, Alarms, to_score
 from tvad.decoder_part import DecodedLevels
 from tvad.encoder import Features
@@ -107,10 +107,11 @@ class Scan:
             guides = [self._painted(alarm, np.array(self.times_s[rows]))] if alarm is not None else []
             if decoder:
                 guides.append(decoder.take(rows.stop - start))
-            if head is not None:
-                guides.append(self._moving(head[rows], np.array(self.times_s[rows])))
             remembered = memory.take(rows.stop - start) if memory else None
-            out[rows] = to_score(_together(remembered, guides, (rows.stop - start, *self.shape), scene))
+            found = _together(remembered, guides, (rows.stop - start, *self.shape), scene)
+            if head is not None:
+                found = beside(found, self._moving(head[rows], np.array(self.times_s[rows])), scene)
+            out[rows] = to_score(found)
         return out
 
     def _moving(self, rarity: np.ndarray, times: np.ndarray) -> np.ndarray:

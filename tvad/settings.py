@@ -4,8 +4,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 PARTS = ("memory", "decoder", "words", "head")
-USUAL_PARTS = ("memory", "words")  # with the decoder too, Ped2 without a scene got no better (docs/RESULTS.md)
+USUAL = ("usual",)  # which parts these are depends on whether there is a scene, see `usual_parts`
 MAX_SIDE_PX = 640  # analysis size: larger frames are scaled down while decoding
+
+
+def usual_parts(scene: bool) -> tuple[str, ...]:
+    """Of an analysis with or without a scene. A scene knows its camera's movement, and places it better in time than a
+    head does; without one, movement is judged by the head alone. With the decoder too, Ped2 without a scene got no
+    better (docs/RESULTS.md)."""
+    return ("memory", "words") if scene else ("memory", "words", "head")
 
 
 @dataclass(frozen=True)
@@ -16,7 +23,7 @@ class Settings:
     start_s, end_s: the stretch to look at, None for the ends of the file.
     scene: path of a `.scene.safetensors` made by `tvad calibrate`, or None (the clip's own frequent patterns).
     anomaly, normal: the user's words; None takes the preset's defaults, an empty tuple switches words off.
-    parts: which scores are used, out of PARTS.
+    parts: which scores are used, out of PARTS; USUAL stands for `usual_parts` and is replaced by them.
     false_alarms_per_hour: the rate of false events on normal footage that the threshold is set to.
     """
 
@@ -27,11 +34,13 @@ class Settings:
     scene: str | None = None
     anomaly: tuple[str, ...] | None = None
     normal: tuple[str, ...] | None = None
-    parts: tuple[str, ...] = USUAL_PARTS
+    parts: tuple[str, ...] = USUAL
     false_alarms_per_hour: float = 1.0
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        if self.parts == USUAL:
+            object.__setattr__(self, "parts", usual_parts(self.scene is not None))
         if not 0 < self.fps <= 240:
             raise ValueError(f"fps is {self.fps}; it must be above 0 and at most 240 (--fps)")
         if self.start_s is not None and self.start_s < 0:

@@ -63,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = "".join(f"{json.dumps(line)}\n" for line in lines)
     write_atomic(given.out, lambda file: file.write(text.encode()))
     anomalous = [line for line in lines if line["label"] != "normal"]
-    classes = {label for line in anomalous for label in line["label"]}
+    named = [line["label"] for line in anomalous]
+    classes = {label for label in named if isinstance(label, str)} | {
+        x for n in named if isinstance(n, list) for x in n
+    }
     print(f"{given.out}: {len(lines)} videos, {len(anomalous)} of them anomalous, of {len(classes)} classes")
     return 0
 
@@ -78,7 +81,8 @@ def lines_of(clips: Path, features: Path | None) -> list[dict[str, Any]]:
         name = path.name.removesuffix(TRUTH)
         if features is not None and not (features / f"{name}.safetensors").is_file():
             raise ValueError(f"no features of {name} in {features}; `tvad extract {clips} -o {features}` makes them")
-        lines.append(described(ClipTruth.load(path), name))
+        line = described(ClipTruth.load(path), name)
+        lines.append(line if features is None else line | {"features": [f"{features.name}/{name}.safetensors"]})
     return lines
 
 
