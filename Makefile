@@ -35,14 +35,15 @@ bench: .venv/.installed
 # The weights that come with the preset `mini`, made as they were made; with the clips of ../shared/data where these are. What
 # was done is not done again, and a killed step goes on where it was; hours on two cores. PLAIN, CLIPS, HELD (clips), STEPS
 # (of the decoder) and MINUTES (of the words) scale it. The shipped words differ in one thing: their settings changed on the
-# way (tvad/adapters/mini/MODEL_CARD.md). The alarm levels that the last line of train-mini-heat prints belong into
-# tvad/presets/mini.py.
+# way (tvad/adapters/mini/MODEL_CARD.md). The alarm levels that the last lines of train-mini-heat and train-mini-head print
+# belong into tvad/presets/mini.py.
 RUN := out/train-mini
 PLAIN := 171
 CLIPS := 443
 HELD := 48
 STEPS := 700
 MINUTES := 196
+FIGHTS := ../shared/data/fight_surv
 ORDINARY := $(wildcard ../shared/data/street/vtest.avi ../shared/data/street/people_intel.mp4 ../shared/data/street/road_bgs03.avi)
 ROOMS := $(wildcard ../shared/data/gmdcsa24_fall/subject*/ADL/*.mp4)
 
@@ -53,7 +54,7 @@ JEMALLOC := $(firstword $(wildcard /usr/lib/*/libjemalloc.so.2))
 KEEP := dirty_decay_ms:8000,muzzy_decay_ms:8000,oversize_threshold:0
 TRAIN := $(if $(JEMALLOC),LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=$(KEEP) )$(BIN)/tvad train
 
-train-mini: train-mini-heat train-mini-words
+train-mini: train-mini-heat train-mini-head train-mini-words
 
 train-mini-heat: .venv/.installed-train
 	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split train --synthetic $(PLAIN) --first 1000 --workers 2
@@ -66,6 +67,15 @@ train-mini-heat: .venv/.installed-train
 	  --precision bf16
 	$(BIN)/python -m training.ship decoder $(RUN)/decoder
 	$(if $(ORDINARY),$(BIN)/python -m training.ordinary_levels $(ORDINARY) $(ROOMS) --decoder tvad/decoders/mini)
+
+# On the fight clips alone, so only where they are.
+train-mini-head: .venv/.installed-train
+	$(BIN)/tvad extract $(FIGHTS)/fight -o $(RUN)/fights/fighting -q
+	$(BIN)/tvad extract $(FIGHTS)/noFight -o $(RUN)/fights/normal -q
+	$(TRAIN) temporal --head mil_ranking --data $(RUN)/fights --columns 417:445 --project 64 --length 8 --steps 200 \
+	  --normal 32 --anomalous 32 --lr 1e-4 --patience 0 --share 0 --threads 1 --out $(RUN)/head
+	$(BIN)/python -m training.ship head $(RUN)/head
+	$(if $(ORDINARY),$(BIN)/python -m training.ordinary_levels $(ORDINARY) $(ROOMS) --head tvad/heads/mini)
 
 # Not trained on rendered clips (training.lvlm.rendered): what the detector finds in them is no better than chance so far.
 train-mini-words: .venv/.installed-train

@@ -1,23 +1,32 @@
 """Yes or no on real clips: sensitivity, specificity and balanced accuracy of each set.
 
     python -m training.evaluate_answers ../shared/data [--explain WAY ...] [--sets ped2 falls fights street] [--table]
+    python -m training.evaluate_answers ../shared/data --sets fights --folds RUN F
 
 Every clip is analysed once, without a scene, and asked "Is there any anomaly in the video?" in each way. The verdict is
 the answer's first word; "not sure" before it is counted, and the word still taken.
+
+The temporal head that is shipped was trained on the fights. --folds takes heads of `python -m training.temporal.compare
+F --blocks` instead, RUN/fold0 and on: each clip is judged by the one that has not seen its fold.
 """
 
 import argparse
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from chat.session import Answer
 from training.answer_sets import SETS
+from training.datasets.weak import read_videos
 from training.metrics import auc
+from training.temporal.pooled import block_folds
 from tvad.api import analyze, open_session
+from tvad.detector import Detector
+from tvad.evidence import Analysis
+from tvad.head_part import HeadGraph
 from tvad.settings import Settings
 
 VERDICT = re.compile(r"(?P<unsure>\[Not sure[^\]]*\])?\W*(?P<word>yes|no)\b", re.IGNORECASE)
@@ -30,14 +39,16 @@ def main() -> None:
     parser.add_argument("--explain", nargs="+", default=["report"], metavar="WAY")
     parser.add_argument("--sets", nargs="+", choices=sorted(SETS), default=list(SETS))
     parser.add_argument("--parts", default=None, metavar="PART,PART", help="of the detector, as for tvad ask")
+    parser.add_argument("--folds", nargs=2, type=Path, metavar=("RUN", "F"), help="heads, and features they are of")
     parser.add_argument("--limit", type=int, default=None, help="clips of each class and set")
     parser.add_argument("--table", action="store_true", help="print every clip")
     given = parser.parse_args()
     settings = Settings(parts=tuple(given.parts.split(","))) if given.parts else Settings()
+    analysed = Analysed(settings, *(given.folds or ()))
     for name in given.sets:
         labelled = _limited(SETS[name](given.data), given.limit)
         if labelled:
-            for line in _rows(name, labelled, given.explain, settings, given.table):
+            for line in _rows(name, labelled, given.explain, analysed, given.table):
                 print(line, flush=True)
 
 
@@ -62,11 +73,11 @@ class Said:
 
 
 def _rows(
-    name: str, labelled: list[tuple[Path, bool]], ways: list[str], settings: Settings, table: bool
+    name: str, labelled: list[tuple[Path, bool]], ways: list[str], analysed: "Analysed", table: bool
 ) -> Iterator[str]:
     said, peaks = {way: Said() for way in ways}, []
     for path, anomalous in labelled:
-        analysis = analyze(path, settings)
+        analysis = analysed.of(path)
         peaks.append(float(analysis.curves.scores.max()))
         for way in ways:
             session = open_session(analysis, way)
@@ -89,6 +100,27 @@ def _rows(
         if len(found.sure) == len(truth):
             line += f"; not sure of {found.unsure}; AUC of its probability {auc(np.array(found.sure), truth):.3f}"
         yield line
+
+
+class Analysed:
+    """Analyses of clips: by the program as it is, or with the heads of folds."""
+
+    def __init__(self, settings: Settings, run: Path | None = None, features: Path | None = None) -> None:
+        self.settings = settings
+        self._detectors: list[Detector] = []
+        self._fold: dict[str, int] = {}
+        if run is not None and features is not None:
+            heads = sorted(run.glob("fold*"))
+            pairs = block_folds(read_videos(features), len(heads))
+            self._fold = {video.name: n for n, (_, held) in enumerate(pairs) for video in held}
+            detector = Detector.from_settings(settings)
+            self._detectors = [replace(detector, head=HeadGraph(head)) for head in heads]
+
+    def of(self, path: Path) -> Analysis:
+        """KeyError for a clip that is in no fold."""
+        if not self._detectors:
+            return analyze(path, self.settings)
+        return self._detectors[self._fold[path.stem]].analyze(path)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,8 @@ def _code_hash() -> str:
     for package in ("heatmap", "tvad"):
         spec = importlib.util.find_spec(package)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
-            for path in sorted(Path(folder).rglob("*.py")):
+            # And with other weights: what they are is noted beside them.
+            for path in sorted([*Path(folder).rglob("*.py"), *Path(folder).rglob("sums.json")]):
                 digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
