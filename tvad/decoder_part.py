@@ -4,10 +4,8 @@ A level is the log odds of the anomaly words against the normal ones in a cell; 
 heatmap/levels.py's business.  Next: tvad/detector.py
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,41 +16,12 @@ from tvad import minilm
 from tvad.converted import BESIDE_OTHERS, converted, multiplies_bf16
 from tvad.decoder_taps import DELAY_S, TAPS, Taps, TapsStream
 from tvad.encoder import Features
+from tvad.trained import Checkpoint
 from tvad.watcher import Thing
-from tvad.weights import MissingWeights, Weight
 from tvad.words import Habit
 
 PIECE = 16  # frames through the network at once
 TOP_SHARE = 0.01  # of the cells, whose mean is the level of a frame (T-VAD)
-FILES = ("config.json", "model.safetensors")
-
-
-@dataclass(frozen=True)
-class Checkpoint(Weight):
-    """A folder that `tvad train heatmap` wrote."""
-
-    folder: Path = field(default_factory=Path)
-
-    @classmethod
-    def of(cls, folder: str | Path) -> "Checkpoint":
-        """MissingWeights when there is none."""
-        folder = Path(folder)
-        try:
-            contents = [(folder / name).read_bytes() for name in FILES]
-        except OSError:
-            raise MissingWeights(
-                f"no heat decoder in {folder} ({' and '.join(FILES)}); `tvad train heatmap --out {folder}` makes one"
-            ) from None
-        # The graph depends on the code of the network as well.
-        spec = find_spec("heatmap.decoder")
-        code = Path(spec.origin).read_bytes() if spec and spec.origin else b""
-        digest = hashlib.sha256(b"".join(hashlib.sha256(c).digest() for c in [*contents, code])).hexdigest()
-        size = len(contents[1])
-        return cls("heat decoder", "heat", "tvad", "tvad", "", digest, size, "Apache-2.0", str(folder), folder)
-
-    def find(self) -> Path | None:
-        path = self.folder / FILES[1]
-        return path if path.is_file() else None
 
 
 class HeatDecoder:
@@ -66,7 +35,7 @@ class HeatDecoder:
         options |= BESIDE_OTHERS
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
-        weight = Checkpoint.of(folder)
+        weight = Checkpoint.of(folder, "heat decoder", "heat", "tvad train heatmap", "heatmap.decoder")
 
         def build() -> Any:
             return graph(weight.folder)

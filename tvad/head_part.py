@@ -10,10 +10,8 @@ videos are scored in windows that overlap, so that memory does not grow and ever
 Next: tvad/detector.py
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +20,11 @@ import numpy as np
 from tvad.converted import BESIDE_OTHERS, converted
 from tvad.encoder import Features
 from tvad.temporal.snippets import DIM, SnippetStream
-from tvad.weights import MissingWeights, Weight
+from tvad.trained import FILES, Checkpoint
 
 WINDOW = 64  # snippets that are scored together ...
 BESIDE = 16  # ... of which so many at either end are only looked at, where the video goes on
-FILES = ("config.json", "model.safetensors")
 MOST = 30.0  # log odds further from 0 count as this far
-
-
-@dataclass(frozen=True)
-class Checkpoint(Weight):
-    """A folder that `tvad train temporal` wrote."""
-
-    folder: Path = field(default_factory=Path)
-
-    @classmethod
-    def of(cls, folder: str | Path) -> "Checkpoint":
-        """MissingWeights when there is none."""
-        folder = Path(folder)
-        try:
-            contents = [(folder / name).read_bytes() for name in FILES]
-        except OSError:
-            raise MissingWeights(
-                f"no temporal head in {folder} ({' and '.join(FILES)}); `tvad train temporal --out {folder}` makes one"
-            ) from None
-        # The graph depends on the code of the heads as well.
-        spec = find_spec("tvad.temporal")
-        home = Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
-        contents += [path.read_bytes() for path in sorted(home.glob("*.py"))] if home else []
-        digest = hashlib.sha256(b"".join(hashlib.sha256(c).digest() for c in contents)).hexdigest()
-        size = len(contents[1])
-        return cls("temporal head", "scores", "tvad", "tvad", "", digest, size, "Apache-2.0", str(folder), folder)
-
-    def find(self) -> Path | None:
-        path = self.folder / FILES[1]
-        return path if path.is_file() else None
 
 
 class HeadGraph:
@@ -69,7 +37,7 @@ class HeadGraph:
 
         import openvino
 
-        weight = Checkpoint.of(folder)
+        weight = Checkpoint.of(folder, "temporal head", "scores", "tvad train temporal", "tvad.temporal")
 
         def build() -> Any:
             return graph(weight.folder)
