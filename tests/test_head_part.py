@@ -9,6 +9,7 @@ import torch
 from temporal_fakes import SMALL
 
 from heatmap.levels import AlarmLevel
+from tvad import scan as scan_module
 from tvad.encoder import C_APPEARANCE, Features
 from tvad.events import Span
 from tvad.findings import category, sure_class
@@ -149,6 +150,17 @@ def test_heat_of_the_head_lies_where_movement_is_busiest() -> None:
     assert np.unravel_index(late.argmax(), GRID) in [(y, x) for y in (4, 5) for x in (5, 6, 7)]
     assert early.max() > 0.6 and heat[0].max() < 0.3 and early[5, 7] < 0.3
     assert curve.min() >= NOTHING
+
+
+def test_only_the_places_of_a_piece_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = np.random.default_rng(0).random((400, *GRID)) < 0.3  # 1600 frames, seven pieces
+    looked: list[int] = []
+    place = scan_module._soft
+    monkeypatch.setattr(scan_module, "_soft", lambda w: (looked.append(1), place(w))[1])
+    scan = scan_of([2.0] * 400, where)
+    heat = scan.heat_scores(None, False, scan.head_curve(LEVEL))
+    assert len(looked) <= 400 + 2 * 7
+    assert (heat.astype(np.float32).reshape(len(heat), -1).max(1)[2:-2] > 0.5).mean() > 0.5
 
 
 def test_class_probabilities_are_those_of_the_nearest_snippet() -> None:

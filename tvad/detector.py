@@ -206,13 +206,13 @@ class Detector:
 
     def _fused(self, parts: dict[str, np.ndarray], count: int) -> np.ndarray:
         """Rarity (count,) of the parts there are."""
+        if list(parts) == ["head"]:
+            return parts["head"]  # nothing to stand beside, so nothing to pay for it
         guides = [curve for name, curve in parts.items() if name not in ("memory", "head")]
         if not guides:
             found = parts.get("memory", np.full(count, NOTHING, np.float32))
         else:
             found = fuse(parts["memory"], either(guides), bool(self.scene)) if "memory" in parts else either(guides)
-        if list(parts) == ["head"]:
-            return parts["head"]
         return beside(found, parts["head"], bool(self.scene)) if "head" in parts else found
 
     def _describe(

@@ -116,16 +116,24 @@ class Scan:
 
     def _moving(self, rarity: np.ndarray, times: np.ndarray) -> np.ndarray:
         """The head's rarity (t,) in the busiest place of each frame's snippet, (t, h, w) float32."""
-        where = np.concatenate([h.where for h in self.headed])
-        soft = np.stack([gaussian_filter(w.astype(np.float32), SOFT_CELLS) for w in where])
-        soft /= np.maximum(soft.max((1, 2), keepdims=True), 1e-6)
         # Between the middles of two snippets the place goes over from one to the other.
         middles = np.concatenate([h.times_s for h in self.headed])
         at = np.interp(times, middles, np.arange(len(middles)))
         low = np.floor(at).astype(int)
         high, share = np.minimum(low + 1, len(middles) - 1), (at - low)[:, None, None].astype(np.float32)
-        place = soft[low] * (1 - share) + soft[high] * share
+        # The snippets of these frames alone: a video of hours comes here in a thousand pieces.
+        first = int(low.min())
+        soft = np.stack([_soft(self._where(n)) for n in range(first, int(high.max()) + 1)])
+        place = soft[low - first] * (1 - share) + soft[high - first] * share
         return (NOTHING + (rarity[:, None, None] - NOTHING) * place).astype(np.float32)
+
+    def _where(self, number: int) -> np.ndarray:
+        """The busiest place of a snippet, (h, w) bool."""
+        for levels in self.headed:
+            if number < len(levels.where):
+                return levels.where[number]  # type: ignore[no-any-return]
+            number -= len(levels.where)
+        raise IndexError(f"no snippet {number} beyond the last")
 
     def _painted(self, alarm: AlarmLevel, times: np.ndarray) -> np.ndarray:
         """Rarity maps of the words alone at some frames, (t, h, w) float32."""
@@ -152,6 +160,12 @@ class Scan:
         y = (np.arange(height) + 0.5 - middle_y * height / self.size_wh[1]) / half_y
         inside = np.clip((RIM - np.hypot(x[None, :], y[:, None])) / FADE, 0, 1)
         np.maximum(cells, NOTHING + (value - NOTHING) * inside, out=cells, where=inside > 0, casting="unsafe")
+
+
+def _soft(where: np.ndarray) -> np.ndarray:
+    """A place (h, w) bool with a soft rim, 1 at most."""
+    out = gaussian_filter(where.astype(np.float32), SOFT_CELLS)
+    return np.asarray(out / max(float(out.max()), 1e-6), np.float32)
 
 
 def _rarity(thing: SeenThing, alarm: AlarmLevel, times: np.ndarray) -> np.ndarray:
