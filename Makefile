@@ -12,7 +12,7 @@ demo: .venv/.installed examples/plaza.mp4
 	@$(BIN)/tvad ask examples/plaza.mp4 "what is anomalous?" -o out/demo
 	@echo
 	@echo "The pictures are in out/demo: overlay.mp4 (heat, boxes, score), timeline.png, trajectory.png, events/."
-	@echo 'Next: $(BIN)/tvad chat examples/plaza.mp4, or $(BIN)/tvad ask YOUR_VIDEO "what is anomalous?"'
+	@echo 'Next: $(BIN)/tvad serve opens the page; $(BIN)/tvad chat examples/plaza.mp4; $(BIN)/tvad ask YOUR_VIDEO "what is anomalous?"'
 
 # One thread: the tensors of tests are tiny, and threads that wait for each other cost minutes where the machine is busy.
 test: lint
@@ -95,7 +95,7 @@ examples/plaza.mp4: | .venv/.installed
 	@$(UV) python find --system ">=3.11" >/dev/null 2>&1 || { \
 	  echo "tvad needs Python 3.11 or newer on the PATH; found: $$(python3 --version 2>&1 || echo no python3)." >&2; \
 	  echo "Install one (Debian, Ubuntu: apt-get install python3.11 python3.11-venv) and type make again." >&2; exit 1; }
-	$(UV) sync --no-dev --inexact
+	$(UV) sync --no-dev --inexact --extra ui
 	@touch $@
 
 .venv/.installed-dev: pyproject.toml | .venv/.installed

@@ -94,9 +94,13 @@ class Detector:
 
     def analyze(self, path: str | Path, progress: Callable[[Progress], None] | None = None) -> Analysis:
         """Analyse one video in one pass. VideoError when it cannot be read."""
+        reader = self.reader(path)
+        return self.conclude(reader, self.scan(reader, progress))
+
+    def reader(self, path: str | Path) -> VideoReader:
+        """The frames that are looked at. VideoError when the video cannot be read."""
         s = self.settings
-        reader = VideoReader(path, s.fps, s.start_s, s.end_s, max_side=MAX_SIDE_PX)
-        return self._conclude(reader, self.scan(reader, progress))
+        return VideoReader(path, s.fps, s.start_s, s.end_s, max_side=MAX_SIDE_PX)
 
     def scan(
         self, reader: VideoReader, progress: Callable[[Progress], None] | None, heat_alarm: AlarmLevel | None = None
@@ -142,8 +146,9 @@ class Detector:
         text = words_text(self.settings.anomaly or (), self.settings.normal or ())
         return DecoderPart(self.decoder, text, reader.size_wh, habit)
 
-    def _conclude(self, reader: VideoReader, scan: Scan) -> Analysis:
-        """Fuse, threshold, follow, describe."""
+    def conclude(self, reader: VideoReader, scan: Scan) -> Analysis:
+        """Fuse, threshold, follow, describe. The frames are not looked at again: with another rate of false alarms in
+        the settings the same scan gives other events."""
         times = np.array(scan.times_s)
         parts = {}
         if "memory" in self.settings.parts:

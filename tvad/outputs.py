@@ -195,9 +195,9 @@ class Painter:
         return below(picture, self._strip.draw(t_s, self.scene.score(t_s), text))
 
 
-def thumbnail(scene: Scene, frame: np.ndarray, t_s: float) -> np.ndarray:
+def thumbnail(scene: Scene, frame: np.ndarray, t_s: float, side_px: int = THUMBNAIL_PX) -> np.ndarray:
     """`frame` at a small size with heat and boxes but without words, for pictures of many frames."""
-    scale = min(1.0, THUMBNAIL_PX / max(frame.shape[:2]))
+    scale = min(1.0, side_px / max(frame.shape[:2]))
     size_wh = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
     small = fit_frame(frame, size_wh)
     heat = scene.heat(t_s)

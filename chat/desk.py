@@ -1,0 +1,351 @@
+"""The desk: the videos of everybody who has the page open, each with its owner, its analysis and its dialogue.
+
+A video is received in pieces into a folder of its own, analysed, cut again at another threshold without looking at it
+again, and asked about. Nobody reaches another's: every look-up names the visit (a secret of the browser) and the case.
+Knows neither gradio nor HTTP. Next: chat/session.py
+"""
+
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from chat.board import follow_ups, heat_pictures, page_data
+from chat.conversation import Conversation
+from chat.facts import seconds
+from chat.playable import Stopped, copy_playable, is_playable
+from chat.region import Region, highest, of_region
+from chat.session import Answer, Session
+from chat.turns import Left, Turns
+from tvad.api import open_session
+from tvad.detector import Detector
+from tvad.evidence import Analysis, write_atomic
+from tvad.progress import Progress
+from tvad.scan import Scan
+from tvad.settings import Settings
+from tvad.video import VIDEO_SUFFIXES, VideoError, VideoReader, probe
+
+LONGEST_NAME = 120
+MIB = 2**20
+
+
+class Refused(ValueError):  # noqa: N818 - it is an answer, not a failure
+    """What the person asked for cannot be had; str() is a sentence for them."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """upload_mb, minutes: of one video. cases: videos of one visit, the oldest makes room. visits: at once. age_s:
+    after which an untouched video is forgotten. waiting: people in line for the processor."""
+
+    upload_mb: float = 200.0
+    minutes: float = 30.0
+    cases: int = 6
+    visits: int = 64
+    age_s: float = 4 * 3600.0
+    waiting: int = 20
+
+    def __post_init__(self) -> None:
+        if not min(self.upload_mb, self.minutes, self.age_s) > 0 or min(self.cases, self.visits) < 1:
+            raise ValueError(f"limits of the page must be above 0: {self}")
+
+
+@dataclass
+class Case:
+    """One video. state: received, working, ready or failed; note: what a person reads about that; version: grows with
+    every change of what the page shows. said: questions and answers. turns_before: the conversation's turns at each."""
+
+    id: str
+    visit: str
+    name: str
+    folder: Path
+    source: Path
+    shown: str = ""  # name of the file in `folder` that browsers play
+    state: str = "received"
+    note: str = ""
+    version: int = 0
+    touched_s: float = 0.0
+    settings: Settings = field(default_factory=Settings)
+    analysis: Analysis | None = None
+    session: Session | None = None
+    said: list[tuple[str, Answer]] = field(default_factory=list)
+    found: tuple[Detector, VideoReader, Scan] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def asked(self) -> list[str]:
+        return [question for question, _ in self.said]
+
+
+class Desk:
+    """All cases, in a folder that is emptied on closing. `turns`: who computes and who waits."""
+
+    def __init__(
+        self, root: Path, settings: Settings | None = None, explain: str | None = None, limits: Limits | None = None
+    ) -> None:
+        self.root, self.settings, self.explain = root, settings or Settings(), explain
+        self.limits = limits or Limits()
+        self.turns = Turns(waiting=self.limits.waiting)
+        self._cases: dict[str, Case] = {}
+        self._lock = threading.Lock()
+        self._detectors: dict[Settings, Detector] = {}
+
+    # Videos in and out
+
+    def begin(self, visit: str, name: str) -> "Incoming":
+        """A place for a new video, to be written in pieces."""
+        folder = self.root / secrets.token_urlsafe(16)
+        folder.mkdir(parents=True, mode=0o700)
+        return Incoming(self, visit, clean_name(name), folder)
+
+    def receive(self, visit: str, name: str, pieces: Iterable[bytes]) -> Case:
+        """A new video from its bytes. Refused where it is too large, empty, too long or no video; nothing stays."""
+        incoming = self.begin(visit, name)
+        try:
+            for piece in pieces:
+                incoming.write(piece)
+            return incoming.finish()
+        except BaseException:
+            incoming.drop()
+            raise
+
+    def adopt(self, case: Case) -> None:
+        with self._lock:
+            self._cases[case.id] = case
+        self._make_room(case.visit)
+
+    def case(self, visit: str, case_id: str) -> Case:
+        """Refused for one that is not there, or not this visit's: the same words for both."""
+        with self._lock:
+            case = self._cases.get(case_id)
+        if case is None or not visit or not secrets.compare_digest(case.visit.encode(), visit.encode()):
+            raise Refused("this video is no longer here; please open it again")
+        case.touched_s = time.monotonic()
+        return case
+
+    def cases(self, visit: str) -> list[Case]:
+        """A visit's videos, oldest first."""
+        with self._lock:
+            return [c for c in self._cases.values() if c.visit == visit]
+
+    def forget(self, case: Case) -> None:
+        with self._lock:
+            self._cases.pop(case.id, None)
+        shutil.rmtree(case.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        with self._lock:
+            cases = list(self._cases.values())
+        for case in cases:
+            self.forget(case)
+
+    def _make_room(self, visit: str) -> None:
+        now = time.monotonic()
+        own = self.cases(visit)
+        gone = own[: max(0, len(own) - self.limits.cases)]
+        with self._lock:
+            every = sorted(self._cases.values(), key=lambda c: c.touched_s)
+        gone += [c for c in every if now - c.touched_s > self.limits.age_s]
+        visits = list(dict.fromkeys(c.visit for c in reversed(every)))
+        late = set(visits[self.limits.visits :])
+        for case in {c.id: c for c in [*gone, *(c for c in every if c.visit in late)]}.values():
+            self.forget(case)
+
+    # What is done with a video
+
+    def analyse(
+        self,
+        case: Case,
+        settings: Settings,
+        tell: Callable[[float, str], None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Look at the video; then it is ready. tell: share done in [0, 1], and words. Refused, Busy, Stopped."""
+        case.state, case.note = "working", ""
+        try:
+            with self.turns.turn(stopped=stopped, on_wait=lambda place, length: tell(0.0, _in_line(place, length))):
+                if not case.shown:
+                    tell(0.0, "Making a copy that this browser can play")
+                    copy_playable(case.source, case.folder / "shown.mp4", stopped)
+                    case.shown = "shown.mp4"
+                    case.version += 1
+                tell(0.0, "Loading the networks")
+                detector = self._detector(settings)
+                reader = detector.reader(case.source)
+
+                def progress(now: Progress) -> None:
+                    if stopped():
+                        raise Stopped("stopped")
+                    share = now.done_s / now.total_s if now.total_s > 0 else 0.0
+                    tell(min(share, 1.0), f"Looking: {now.done_s:.0f} of {now.total_s:.0f} s")
+
+                scan = detector.scan(reader, progress)
+                case.found = detector, reader, scan
+                self._conclude(case, detector, reader, scan, settings)
+        except VideoError as error:
+            case.state, case.note = "failed", f"{case.name} cannot be read: {_reason(error, case.source)}"
+            raise Refused(case.note) from None
+        except (Stopped, Left):
+            case.state, case.note = ("ready" if case.analysis else "received"), "Stopped."
+            raise Stopped("stopped") from None
+        except BaseException:
+            case.state = "ready" if case.analysis else "received"
+            raise
+
+    def recut(self, case: Case, per_hour: float) -> None:
+        """Other events of the same analysis, for another rate of false alarms. Refused before there is one."""
+        if case.found is None or case.analysis is None:
+            raise Refused("this video has not been analysed yet")
+        try:
+            settings = replace(case.settings, false_alarms_per_hour=per_hour)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        detector, reader, scan = case.found
+        with case.lock:
+            self._conclude(case, replace(detector, settings=settings), reader, scan, settings)
+
+    def _conclude(self, case: Case, detector: Detector, reader: VideoReader, scan: Scan, settings: Settings) -> None:
+        analysis = detector.conclude(reader, scan)
+        evidence = replace(analysis.evidence, video=replace(analysis.evidence.video, path=case.name))
+        case.analysis = Analysis(evidence, analysis.curves)
+        before = case.session.conversation if case.session else Conversation()
+        case.session = open_session(case.analysis, self.explain)
+        case.session.conversation = before
+        case.settings = settings
+        self._write(case)
+        case.state, case.version = "ready", case.version + 1
+
+    def _write(self, case: Case) -> None:
+        assert case.analysis is not None
+        for number, data in enumerate(heat_pictures(case.analysis.curves.heat)):
+            _put(case.folder / f"heat-{number}.png", data)
+
+    def _detector(self, settings: Settings) -> Detector:
+        # Few settings are in use at a time; each detector holds its words' embeddings and its scene.
+        found = self._detectors.get(settings)
+        if found is None:
+            try:
+                found = Detector.from_settings(settings)
+            except ValueError as error:
+                raise Refused(str(error)) from None
+            if len(self._detectors) >= 8:
+                self._detectors.pop(next(iter(self._detectors)))
+            self._detectors[settings] = found
+        return found
+
+    def board(self, case: Case) -> dict[str, object]:
+        """What the page shows of it."""
+        data: dict[str, object] = {"id": case.id, "state": case.state, "note": case.note, "version": case.version}
+        data |= {"name": case.name, "shown": case.shown, "heat_base": "heat-"}
+        with case.lock:
+            if case.analysis is not None:
+                data |= page_data(case.analysis, case.name)
+        return data
+
+    # The dialogue
+
+    def ask(
+        self, case: Case, question: str, region: Region | None = None, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[str]:
+        """The answer in pieces; about a place in the picture alone where one is given. Refused before the analysis.
+        What was stopped half-way does not count as said."""
+        session, analysis = self._session(case), case.analysis
+        assert analysis is not None
+        lead = ""
+        with self.turns.turn(stopped=stopped):
+            asked = session
+            if region is not None:
+                asked = open_session(of_region(analysis, region), self.explain)
+                asked.conversation = session.conversation
+                heat, t_s = highest(analysis, region)
+                lead = f"In the marked region ({region.words()}; highest heat there {heat:.2f}, at {seconds(t_s)}): "
+                yield lead
+            yield from asked.ask(question)
+        session.conversation = asked.conversation
+        where = f" ({region.words()})" if region else ""
+        case.said.append((question + where, replace(asked.last, text=lead + asked.last.text)))
+
+    def take_back(self, case: Case, kept: int) -> None:
+        """Forget the questions after the first `kept`."""
+        session = self._session(case)
+        session.conversation = Conversation(session.conversation.turns[:kept])
+        del case.said[kept:]
+
+    def suggestions(self, case: Case) -> list[str]:
+        return follow_ups(case.analysis.evidence, case.asked) if case.analysis else []
+
+    def _session(self, case: Case) -> Session:
+        if case.session is None:
+            raise Refused("this video has not been analysed yet")
+        return case.session
+
+
+class Incoming:
+    """A video that is being received."""
+
+    def __init__(self, desk: Desk, visit: str, name: str, folder: Path) -> None:
+        self._desk, self._visit, self.name, self._folder = desk, visit, name, folder
+        self._source = folder / f"video{_suffix(name)}"
+        self._left = int(desk.limits.upload_mb * MIB)
+        self._file = self._source.open("wb")
+
+    def write(self, piece: bytes) -> None:
+        """Refused where it becomes too large."""
+        self._left -= len(piece)
+        if self._left < 0:
+            raise Refused(f"{self.name} is larger than {self._desk.limits.upload_mb:g} MB, the most that is taken here")
+        self._file.write(piece)
+
+    def finish(self) -> Case:
+        """The case, on the desk. Refused for what is empty, no video, or too long."""
+        self._file.close()
+        if not self._source.stat().st_size:
+            raise Refused(f"{self.name} is empty")
+        try:
+            info = probe(self._source)
+        except VideoError as error:
+            raise Refused(f"{self.name} cannot be read as a video: {_reason(error, self._source)}") from None
+        most = self._desk.limits.minutes
+        if info.duration_s > most * 60:
+            raise Refused(f"{self.name} is {info.duration_s / 60:.1f} minutes long; at most {most:g} are taken here")
+        case = Case(self._folder.name, self._visit, self.name, self._folder, self._source)
+        case.settings, case.touched_s = self._desk.settings, time.monotonic()
+        if is_playable(self._source):
+            case.shown = self._source.name
+        self._desk.adopt(case)
+        return case
+
+    def drop(self) -> None:
+        """Nothing of it stays."""
+        self._file.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _put(path: Path, data: bytes) -> None:
+    write_atomic(path, lambda file: file.write(data))
+
+
+def clean_name(name: str) -> str:
+    """The last part of a name, without control characters, not longer than LONGEST_NAME."""
+    base = PurePosixPath(name.replace("\\", "/")).name
+    shown = "".join(c for c in base if c.isprintable()).strip()
+    if len(shown) > LONGEST_NAME:
+        shown = shown[: LONGEST_NAME - 20] + "…" + shown[-19:]
+    return shown or "video"
+
+
+def _suffix(name: str) -> str:
+    suffix = Path(name).suffix.lower()
+    return suffix if suffix in VIDEO_SUFFIXES else ".bin"
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """What went wrong, without where on this machine."""
+    return str(error).replace(f"{path}: ", "").replace(str(path), "the file")
+
+
+def _in_line(place: int, length: int) -> str:
+    return f"Waiting: {place} of {length} in line"

@@ -1,0 +1,191 @@
+"""The mounted page: it names no other host, gives no file away, and its events never trust what a browser says."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from desk_fakes import make_desk, opened, ready, said
+
+pytest.importorskip("gradio")
+
+from starlette.testclient import TestClient
+
+from chat.desk import Desk, Refused
+from chat.server import COOKIE
+from chat.ui import Hands, page, watched
+from tvad.settings import Settings
+
+Make = Callable[..., Path]
+OUTSIDE = re.compile(r"https?://(?!127\.0\.0\.1|localhost|testserver|www\.w3\.org)[a-zA-Z0-9.-]+")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    return make_desk(tmp_path, monkeypatch)
+
+
+def asker(visit: str = "a") -> Any:
+    """Of a gradio request, what the page reads."""
+    return SimpleNamespace(cookies={COOKIE: visit})
+
+
+def event(**more: Any) -> Any:
+    return SimpleNamespace(**more)
+
+
+def last(stream: Iterator[Any]) -> Any:
+    return list(stream)[-1]
+
+
+def texts(chat: list[dict[str, Any]]) -> list[str]:
+    return [m["content"] for m in chat]
+
+
+def test_the_page_names_no_other_host_and_gives_a_visit(desk: Desk) -> None:
+    client = TestClient(page(desk))
+    answer = client.get("/")
+    assert answer.status_code == 200 and OUTSIDE.findall(answer.text) == []
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith(f"{COOKIE}=") and "HttpOnly" in cookie and "SameSite=Strict" in cookie
+    assert "set-cookie" not in client.get("/").headers
+    assert client.get("/page/board.js").status_code == 200 and "page/board.js" in answer.text
+
+
+def test_gradio_gives_no_file_of_this_machine_away(desk: Desk, tiny_video: Make, tmp_path: Path) -> None:
+    app = page(desk)
+    client = TestClient(app)
+    case = ready(desk, tiny_video())
+    (tmp_path / "secret.txt").write_text("its content")
+    for path in ("/etc/passwd", str(tmp_path / "secret.txt"), str(case.source), str(case.folder / "heat-0.png")):
+        for route in (f"/gradio_api/file={path}", f"/file={path}"):
+            answer = client.get(route)
+            assert answer.status_code in (403, 404), (route, answer.status_code)
+            assert "its content" not in answer.text and "root:" not in answer.text
+
+
+def test_events_do_not_take_files_that_a_request_names(desk: Desk) -> None:
+    """Gradio 6.31, mounted, would hand any path to a function, if the page did not say that it was launched."""
+    app = page(desk)
+    client = TestClient(app)
+    config = client.get("/config").json()
+    named = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+    for dependency in config["dependencies"]:
+        data = [named for _ in dependency["inputs"]]
+        answer = client.post(
+            "/gradio_api/run/predict", json={"fn_index": dependency["id"], "data": data, "session_hash": "x"}
+        )
+        assert "root:" not in answer.text
+        if any(component["type"] in ("video", "file", "image") for component in config["components"]):
+            assert answer.status_code != 200
+    assert client.get("/gradio_api/file=/etc/passwd").status_code == 403
+
+
+def test_nobody_is_offered_private_events_as_an_interface(desk: Desk) -> None:
+    info = TestClient(page(desk)).get("/gradio_api/info").json()
+    assert not [name for name in info.get("named_endpoints", {}) if name.startswith("/stopped")]
+
+
+def test_a_video_is_looked_at_and_the_first_question_asked(desk: Desk, tiny_video: Make) -> None:
+    hands, case = Hands(desk), opened(desk, tiny_video("clip.mp4"))
+    told = list(hands.opened("", "", event(id=case.id), asker()))
+    notes = [value[0]["note"] for value in told if "note" in value[0]]
+    assert notes[0] == "Opened." and notes[-1] == "" and case.state == "ready"
+    assert texts(told[-1][1])[0] == "What is anomalous?" and "(#e=1)" in texts(told[-1][1])[1]
+    assert told[-1][1][-1]["options"][0]["value"].startswith("What does the target")
+    again = list(hands.again(case.id, "bicycle , cart,", "", asker()))
+    assert case.settings.anomaly == ("bicycle", "cart") and len(case.said) == 1 and texts(again[-1][1])
+
+
+def test_what_goes_wrong_is_said_in_the_page(desk: Desk, tiny_video: Make) -> None:
+    hands, case = Hands(desk), opened(desk, tiny_video())
+    for request, number in ((asker("b"), case.id), (asker(), "nothing")):
+        assert "no longer here" in last(hands.opened("", "", event(id=number), request))[0]["note"]
+        assert "Open a video first" in texts(last(hands.ask("What?", number, None, request))[0])[0]
+    assert "not been analysed" in texts(last(hands.ask("What?", case.id, None, asker()))[0])[-1]
+    case.source.write_bytes(b"damaged")
+    note = last(hands.opened("", "", event(id=case.id), asker()))[0]["note"]
+    assert "cannot be read" in note and str(case.folder) not in note
+
+
+def test_a_dialogue_can_be_asked_again_edited_and_undone(desk: Desk, tiny_video: Make) -> None:
+    hands, case, who = Hands(desk), ready(desk, tiny_video()), asker()
+    for question in ("What is anomalous?", "Which way does it go?"):
+        chat, box = last(hands.ask(question, case.id, None, who))
+        assert box == ""
+    assert texts(chat)[::2] == ["What is anomalous?", "Which way does it go?"]
+    chat, _ = last(hands.retry(case.id, None, event(index=2), who))
+    assert texts(chat)[::2] == ["What is anomalous?", "Which way does it go?"]
+    chat, _ = last(hands.edit(case.id, None, event(index=0, value="How many events are there?"), who))
+    assert texts(chat)[::2] == ["How many events are there?"] and case.asked == ["How many events are there?"]
+    chat, box = hands.undo(case.id, event(index=0), who)
+    assert chat == [] and box == "How many events are there?" and case.said == []
+    chat, _ = last(hands.option(case.id, None, event(value={"value": "How does it move?", "label": "x"}), who))
+    assert texts(chat)[0] == "How does it move?"
+
+
+def test_answers_about_a_region_say_so(desk: Desk, tiny_video: Make) -> None:
+    hands, case = Hands(desk), ready(desk, tiny_video())
+    region = hands.region(event(_data={"id": case.id, "t": 13.0, "box": [0.75, 0.0, 0.95, 1.0]}))
+    chat, _ = last(hands.ask("What is here?", case.id, region, asker()))
+    assert "at the right of the picture" in texts(chat)[-2] and texts(chat)[-1].startswith("In the marked region")
+    assert hands.region(event(_data={"id": case.id, "box": None})) is None
+
+
+def test_names_and_questions_are_no_markup(desk: Desk, tiny_video: Make) -> None:
+    hands = Hands(desk)
+    case = opened(desk, tiny_video(), name="<img src=x onerror=alert(1)>.mp4")
+    desk.analyse(case, Settings(), lambda share, note: None)
+    chat, _ = last(hands.ask("<script>alert(1)</script> ![x](http://example.org/x.png)", case.id, None, asker()))
+    assert "<" not in "".join(texts(chat)) and "](http" not in "".join(texts(chat))
+    json.dumps(chat)
+
+
+def test_a_reload_shows_what_was_open(desk: Desk, tiny_video: Make) -> None:
+    hands = Hands(desk)
+    assert hands.load(asker()) == ({}, [], "", None)
+    first, second = ready(desk, tiny_video("a.mp4")), ready(desk, tiny_video("b.mp4"))
+    said(desk, first, "What is anomalous?")
+    value, chat, shown, _ = hands.load(asker())
+    assert [c["name"] for c in value["cases"]] == ["a.mp4", "b.mp4"] and (value["id"], chat, shown) == (
+        second.id,
+        [],
+        second.id,
+    )
+    value, chat, shown, _ = hands.chosen(event(id=first.id), asker())
+    assert shown == first.id and len(chat) == 2
+    assert hands.chosen(event(id=first.id), asker("b"))[2] == ""
+    assert hands.load(asker("b"))[0] == {}
+
+
+def test_work_that_is_left_is_stopped() -> None:
+    seen: list[bool] = []
+
+    def work(tell: Callable[[float, str], None], stopped: Callable[[], bool]) -> None:
+        tell(0.1, "begun")
+        while not stopped():
+            time.sleep(0.01)
+        seen.append(True)
+
+    stream = watched(work)
+    assert next(stream) == (0.1, "begun")
+    stream.close()  # type: ignore[attr-defined]
+    for _ in range(500):
+        if seen:
+            break
+        time.sleep(0.01)
+    assert seen == [True]
+
+
+def test_what_the_work_raises_is_raised() -> None:
+    def work(tell: Callable[[float, str], None], stopped: Callable[[], bool]) -> None:
+        raise Refused("no")
+
+    with pytest.raises(Refused, match="no"):
+        list(watched(work))

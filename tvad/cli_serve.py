@@ -1,0 +1,98 @@
+"""`tvad serve`: the page in a browser."""
+
+import logging
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tvad import cli_show
+from tvad.cli_exit import FAILED, checked, named_failures, stop
+from tvad.cli_options import with_settings
+from tvad.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+@with_settings
+def serve(
+    settings: Settings = Settings(),  # noqa: B008 - replaced by flags
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+    explain: Annotated[
+        str | None, typer.Option("--explain", help="Who answers: report, text or lvlm. Default: the preset's.")
+    ] = None,
+    auth: Annotated[
+        str | None, typer.Option("--auth", metavar="NAME:PASSWORD", help="Ask for a login; or set TVAD_AUTH.")
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option("--root-path", metavar="/PATH", help="Where a proxy shows the page, if not at /.")
+    ] = "",
+    max_upload_mb: Annotated[float, typer.Option("--max-upload-mb", help="Of one video.")] = 200.0,
+    max_minutes: Annotated[float, typer.Option("--max-minutes", help="Of one video.")] = 30.0,
+    api_key: Annotated[
+        str | None, typer.Option("--api-key", help="Programs at /v1/ need it; or set TVAD_API_KEY.")
+    ] = None,
+    allow_files: Annotated[
+        list[Path] | None,
+        typer.Option("--allow-files", metavar="DIR", help="Programs may name videos in it (file:)."),
+    ] = None,
+    allow_hosts: Annotated[
+        list[str] | None, typer.Option("--allow-hosts", metavar="HOST", help="Programs may name videos there (https:).")
+    ] = None,
+    max_waiting: Annotated[int, typer.Option("--max-waiting", help="People in line for the processor.")] = 20,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log of requests.")] = False,
+) -> None:
+    """Open the page: drop a video, watch it with its heat, ask about it. Nothing leaves this machine."""
+    with named_failures():
+        try:
+            import uvicorn
+
+            from chat.desk import Desk, Limits
+            from chat.openai_api import Limits as ApiLimits
+            from chat.server import Login
+            from chat.ui import page
+        except ModuleNotFoundError as error:
+            if error.name not in ("gradio", "uvicorn", "fastapi"):
+                raise
+            stop(FAILED, f"the page needs the package {error.name}, which is not here; pip install 'tvad[ui]'")
+        named = checked(lambda: _login(auth or os.environ.get("TVAD_AUTH")))
+        login = Login(*named) if named else None
+        if settings.scene is not None:
+            settings = replace(settings, scene=str(Path(settings.scene).resolve()))
+        limits = checked(lambda: Limits(upload_mb=max_upload_mb, minutes=max_minutes, waiting=max_waiting))
+        key = api_key or os.environ.get("TVAD_API_KEY") or None
+        folders, hosts = tuple(p.resolve() for p in allow_files or ()), tuple(allow_hosts or ())
+        api = checked(lambda: ApiLimits(max_upload_mb, max_minutes, folders, hosts, key))
+        if host not in ("127.0.0.1", "localhost", "::1") and login is None:
+            cli_show.say(f"note: everybody who reaches {host}:{port} can use this page; --auth NAME:PASSWORD asks")
+        logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+        logging.getLogger("tvad.serve").setLevel(logging.WARNING if quiet else logging.INFO)
+        with tempfile.TemporaryDirectory(prefix="tvad-serve-") as folder:
+            place = Path(folder)
+            (place / "empty").mkdir()
+            desk = Desk(place / "videos", settings, explain, limits)
+            os.environ["GRADIO_TEMP_DIR"] = str(place / "gradio")
+            os.chdir(place / "empty")  # what lies in the working directory, gradio would serve
+            cli_show.say(f"the page is at http://{host}:{port}{root_path or '/'} (Ctrl-C ends it)")
+            try:
+                application = page(desk, login, root_path, api)
+                uvicorn.run(application, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
+            finally:
+                os.chdir(place.parent)
+                desk.close()
+
+
+def _login(text: str | None) -> tuple[str, str] | None:
+    """ "name:password" -> both; ValueError for anything else."""
+    if not text:
+        return None
+    name, sign, password = text.partition(":")
+    if not (name and sign and password):
+        raise ValueError("a login is NAME:PASSWORD, neither empty (--auth)")
+    return name, password
