@@ -38,6 +38,7 @@ def page_data(analysis: Analysis, name: str) -> dict[str, Any]:
         "calibration": evidence.calibration,
         "summary": evidence.summary,
         "warnings": list(evidence.warnings),
+        "said_by": f"{evidence.preset}, tvad {evidence.versions.get('tvad', '')} ({evidence.versions.get('code', '')})",
         "made_by": f"preset {evidence.preset}, parts {', '.join(evidence.settings.get('parts', []))}",
         "times_s": [_rounded(t) for t in times],
         "scores": [_rounded(s) for s in scores],

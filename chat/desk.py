@@ -5,89 +5,50 @@ again, and asked about. Nobody reaches another's: every look-up names the visit 
 Knows neither gradio nor HTTP. Next: chat/session.py
 """
 
+import json
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from chat.board import follow_ups, heat_pictures, page_data
+from chat.case import LONGEST_NAME, Case, Limits, Refused, clean_name, reason, suffix_of
 from chat.conversation import Conversation
 from chat.facts import seconds
 from chat.playable import Stopped, copy_playable, is_playable
 from chat.region import Region, highest, of_region
-from chat.session import Answer, Session
+from chat.session import Session
 from chat.turns import Left, Turns
 from tvad.api import open_session
+from tvad.calibrate import calibrate
 from tvad.detector import Detector
 from tvad.evidence import Analysis, write_atomic
 from tvad.progress import Progress
 from tvad.scan import Scan
-from tvad.settings import Settings
-from tvad.video import VIDEO_SUFFIXES, VideoError, VideoReader, probe
+from tvad.settings import USUAL, Settings, usual_parts
+from tvad.video import VideoError, VideoReader, probe
 
-LONGEST_NAME = 120
 MIB = 2**20
-
-
-class Refused(ValueError):  # noqa: N818 - it is an answer, not a failure
-    """What the person asked for cannot be had; str() is a sentence for them."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """upload_mb, minutes: of one video. cases: videos of one visit, the oldest makes room. visits: at once. age_s:
-    after which an untouched video is forgotten. waiting: people in line for the processor."""
-
-    upload_mb: float = 200.0
-    minutes: float = 30.0
-    cases: int = 6
-    visits: int = 64
-    age_s: float = 4 * 3600.0
-    waiting: int = 20
-
-    def __post_init__(self) -> None:
-        if not min(self.upload_mb, self.minutes, self.age_s) > 0 or min(self.cases, self.visits) < 1:
-            raise ValueError(f"limits of the page must be above 0: {self}")
-
-
-@dataclass
-class Case:
-    """One video. state: received, working, ready or failed; note: what a person reads about that; version: grows with
-    every change of what the page shows. said: questions and answers. turns_before: the conversation's turns at each."""
-
-    id: str
-    visit: str
-    name: str
-    folder: Path
-    source: Path
-    shown: str = ""  # name of the file in `folder` that browsers play
-    state: str = "received"
-    note: str = ""
-    version: int = 0
-    touched_s: float = 0.0
-    settings: Settings = field(default_factory=Settings)
-    analysis: Analysis | None = None
-    session: Session | None = None
-    said: list[tuple[str, Answer]] = field(default_factory=list)
-    found: tuple[Detector, VideoReader, Scan] | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def asked(self) -> list[str]:
-        return [question for question, _ in self.said]
 
 
 class Desk:
     """All cases, in a folder that is emptied on closing. `turns`: who computes and who waits."""
 
     def __init__(
-        self, root: Path, settings: Settings | None = None, explain: str | None = None, limits: Limits | None = None
+        self,
+        root: Path,
+        settings: Settings | None = None,
+        explain: str | None = None,
+        limits: Limits | None = None,
+        feedback: Path | None = None,
     ) -> None:
+        """feedback: a file that judgements of events are added to; None: they are refused."""
         self.root, self.settings, self.explain = root, settings or Settings(), explain
-        self.limits = limits or Limits()
+        self.limits, self.feedback = limits or Limits(), feedback
+        self._scenes: dict[str, Path] = {}  # of visits
         self.turns = Turns(waiting=self.limits.waiting)
         self._cases: dict[str, Case] = {}
         self._lock = threading.Lock()
@@ -141,6 +102,8 @@ class Desk:
             cases = list(self._cases.values())
         for case in cases:
             self.forget(case)
+        for scene in self._scenes.values():
+            scene.unlink(missing_ok=True)
 
     def _make_room(self, visit: str) -> None:
         now = time.monotonic()
@@ -186,7 +149,7 @@ class Desk:
                 case.found = detector, reader, scan
                 self._conclude(case, detector, reader, scan, settings)
         except VideoError as error:
-            case.state, case.note = "failed", f"{case.name} cannot be read: {_reason(error, case.source)}"
+            case.state, case.note = "failed", f"{case.name} cannot be read: {reason(error, case.source)}"
             raise Refused(case.note) from None
         except (Stopped, Left):
             case.state, case.note = ("ready" if case.analysis else "received"), "Stopped."
@@ -194,6 +157,65 @@ class Desk:
         except BaseException:
             case.state = "ready" if case.analysis else "received"
             raise
+
+    def settings_of(self, visit: str, anomaly: Sequence[str] = (), normal: Sequence[str] = ()) -> Settings:
+        """The page's settings, with a visit's own scene and words. No words: the usual ones."""
+        own = self.settings
+        if scene := self._scenes.get(visit):
+            usual = own.parts == usual_parts(own.scene is not None)
+            own = replace(own, scene=str(scene), parts=USUAL if usual else own.parts)
+        return replace(own, anomaly=tuple(anomaly) or own.anomaly, normal=tuple(normal) or own.normal)
+
+    def learn(
+        self,
+        case: Case,
+        stretch_s: tuple[float, float] | None,
+        tell: Callable[[float, str], None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Take the video, or a stretch of it, as what is normal before its camera, for all videos of the visit. Refused
+        for what is too short, Busy, Stopped."""
+        start_s, end_s = stretch_s or (None, None)
+        out = self.root / f"{secrets.token_urlsafe(12)}.scene.safetensors"
+
+        def progress(now: Progress) -> None:
+            if stopped():
+                raise Stopped("stopped")
+            tell(min(now.done_s / now.total_s, 1.0) if now.total_s > 0 else 0.0, "Learning what is normal here")
+
+        try:
+            settings = replace(self.settings, scene=None, start_s=start_s, end_s=end_s)
+            with self.turns.turn(stopped=stopped, on_wait=lambda place, length: tell(0.0, _in_line(place, length))):
+                calibrate([case.source], out, settings, progress)
+        except (ValueError, VideoError) as error:
+            raise Refused(f"this stretch cannot be learnt: {reason(error, case.source)}") from None
+        except Left:
+            raise Stopped("stopped") from None
+        self.unlearn(case.visit)
+        self._scenes[case.visit] = out
+
+    def unlearn(self, visit: str) -> None:
+        """Back to the page's own scene, or none."""
+        if old := self._scenes.pop(visit, None):
+            old.unlink(missing_ok=True)
+            self._detectors = {s: d for s, d in self._detectors.items() if s.scene != str(old)}
+
+    def judge(self, case: Case, event_id: int, right: bool, label: str = "") -> None:
+        """Add a person's word on an event to the feedback file, as a line that `tvad train temporal` reads: the stretch
+        with the event's category or `label`, or as normal. Refused without such an event or a file."""
+        if self.feedback is None or case.analysis is None:
+            raise Refused("judgements are not kept here (--feedback FILE)")
+        evidence = case.analysis.evidence
+        event = next((e for e in evidence.events if e.id == event_id), None)
+        if event is None:
+            raise Refused(f"there is no event {event_id}")
+        label = " ".join(label.split())[:LONGEST_NAME] or event.category
+        line = {"video": f"{Path(case.name).stem}-{evidence.video.sha256[:12]}", "label": label if right else "normal"}
+        about = {"right": right, "said": event.category, "score": event.score, "raised_by": list(event.raised_by)}
+        about |= {"preset": evidence.preset, "code": evidence.versions.get("code", "")}
+        span = {"start_s": event.start_s, "end_s": event.end_s, "fps": evidence.video.fps}
+        with self._lock, self.feedback.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line | span | about) + "\n")
 
     def recut(self, case: Case, per_hour: float) -> None:
         """Other events of the same analysis, for another rate of false alarms. Refused before there is one."""
@@ -209,7 +231,10 @@ class Desk:
 
     def _conclude(self, case: Case, detector: Detector, reader: VideoReader, scan: Scan, settings: Settings) -> None:
         analysis = detector.conclude(reader, scan)
-        evidence = replace(analysis.evidence, video=replace(analysis.evidence.video, path=case.name))
+        # Where things lie on this machine is nobody's business.
+        told = analysis.evidence.settings
+        told = told | {"scene": Path(told["scene"]).name} if told.get("scene") else told
+        evidence = replace(analysis.evidence, video=replace(analysis.evidence.video, path=case.name), settings=told)
         case.analysis = Analysis(evidence, analysis.curves)
         before = case.session.conversation if case.session else Conversation()
         case.session = open_session(case.analysis, self.explain)
@@ -288,7 +313,7 @@ class Incoming:
 
     def __init__(self, desk: Desk, visit: str, name: str, folder: Path) -> None:
         self._desk, self._visit, self.name, self._folder = desk, visit, name, folder
-        self._source = folder / f"video{_suffix(name)}"
+        self._source = folder / f"video{suffix_of(name)}"
         self._left = int(desk.limits.upload_mb * MIB)
         self._file = self._source.open("wb")
 
@@ -307,7 +332,7 @@ class Incoming:
         try:
             info = probe(self._source)
         except VideoError as error:
-            raise Refused(f"{self.name} cannot be read as a video: {_reason(error, self._source)}") from None
+            raise Refused(f"{self.name} cannot be read as a video: {reason(error, self._source)}") from None
         most = self._desk.limits.minutes
         if info.duration_s > most * 60:
             raise Refused(f"{self.name} is {info.duration_s / 60:.1f} minutes long; at most {most:g} are taken here")
@@ -326,25 +351,6 @@ class Incoming:
 
 def _put(path: Path, data: bytes) -> None:
     write_atomic(path, lambda file: file.write(data))
-
-
-def clean_name(name: str) -> str:
-    """The last part of a name, without control characters, not longer than LONGEST_NAME."""
-    base = PurePosixPath(name.replace("\\", "/")).name
-    shown = "".join(c for c in base if c.isprintable()).strip()
-    if len(shown) > LONGEST_NAME:
-        shown = shown[: LONGEST_NAME - 20] + "…" + shown[-19:]
-    return shown or "video"
-
-
-def _suffix(name: str) -> str:
-    suffix = Path(name).suffix.lower()
-    return suffix if suffix in VIDEO_SUFFIXES else ".bin"
-
-
-def _reason(error: Exception, path: Path) -> str:
-    """What went wrong, without where on this machine."""
-    return str(error).replace(f"{path}: ", "").replace(str(path), "the file")
 
 
 def _in_line(place: int, length: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from chat.desk import Case, Refused
+from chat.case import Case, Refused
 from chat.export import subtitles, transcript_json, transcript_markdown
 from chat.export_content import Said
 from chat.export_html import report_html
@@ -48,17 +48,33 @@ def pictures(analysis: Analysis, source: Path) -> dict[str, bytes]:
     scene = Scene(analysis)
     found: dict[str, bytes] = {}
     for event in sorted(analysis.evidence.events, key=lambda e: -e.score)[:PICTURED]:
-        reader = VideoReader(source, fps=None, start_s=event.peak_s, end_s=event.peak_s + 2, chunk=1, prefetch=False)
         with suppress(VideoError):  # a damaged end: the report then has no picture of it
-            clip = next(iter(reader))
-            picture = thumbnail(scene, clip.frames[0], float(clip.times_s[0]), PICTURE_PX)
-            found[f"event-{event.id}"] = _jpeg(picture)
+            found[f"event-{event.id}"] = key_frame(scene, source, event.peak_s)
     with tempfile.TemporaryDirectory() as folder, suppress(VideoError):
         made = write_outputs(analysis, folder, source, ["trajectory"])
         if "trajectory" in made:
             with Image.open(made["trajectory"]) as picture:
                 found["trajectory"] = _jpeg(np.asarray(picture.convert("RGB")))
     return found
+
+
+def event_picture(case: Case, event_id: int) -> bytes:
+    """A JPEG of an event's key frame. Refused where there is no such event, or no such frame."""
+    found = case.analysis.evidence.events if case.analysis else ()
+    event = next((e for e in found if e.id == event_id), None)
+    if case.analysis is None or event is None:
+        raise Refused(f"there is no event {event_id}")
+    try:
+        return key_frame(Scene(case.analysis), case.source, event.peak_s)
+    except VideoError:
+        raise Refused(f"the frame of event {event_id} cannot be read") from None
+
+
+def key_frame(scene: Scene, source: Path, t_s: float) -> bytes:
+    """A JPEG of the frame at t_s with heat and boxes. VideoError where there is none."""
+    reader = VideoReader(source, fps=None, start_s=t_s, end_s=t_s + 2, chunk=1, prefetch=False)
+    clip = next(iter(reader))
+    return _jpeg(thumbnail(scene, clip.frames[0], float(clip.times_s[0]), PICTURE_PX))
 
 
 def said(case: Case) -> list[Said]:

@@ -24,7 +24,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chat.desk import Case, Desk, Refused
+from chat.case import Case, Refused
+from chat.desk import Desk
 from chat.openai_api import Limits as ApiLimits
 from chat.openai_api import router
 from chat.session import Session
@@ -147,6 +148,19 @@ def make_app(desk: Desk, login: Login | None = None, api: ApiLimits | None = Non
         await run_in_threadpool(desk.recut, case, _rate(await request.body()))
         return JSONResponse(await run_in_threadpool(desk.board, case))
 
+    @app.get("/case/{case_id}/event/{event_id}.jpg")
+    def event_frame(request: Request, case_id: str, event_id: int) -> Response:
+        from chat.exports import event_picture
+
+        return Response(event_picture(_case(desk, request, case_id), event_id), media_type="image/jpeg")
+
+    @app.post("/case/{case_id}/event/{event_id}")
+    async def judge(request: Request, case_id: str, event_id: int) -> Response:
+        case = _case(desk, request, case_id)
+        right, label = _judgement(await request.body())
+        await run_in_threadpool(desk.judge, case, event_id, right, label)
+        return Response(status_code=204)
+
     @app.delete("/case/{case_id}")
     def forget(request: Request, case_id: str) -> Response:
         desk.forget(_case(desk, request, case_id))
@@ -184,6 +198,18 @@ def _rate(body: bytes) -> float:
         return float(value)
     except (ValueError, TypeError, KeyError, UnicodeDecodeError):
         raise Refused('expected {"per_hour": NUMBER}') from None
+
+
+def _judgement(body: bytes) -> tuple[bool, str]:
+    """{"right": true or false, "label": words} of a body."""
+    try:
+        given = json.loads(body[:2000])
+        right, label = given["right"], given.get("label", "")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        right, label = None, ""
+    if not isinstance(right, bool) or not isinstance(label, str):
+        raise Refused('expected {"right": true or false, "label": "..."}')
+    return right, label
 
 
 async def _received(desk: Desk, request: Request, name: str) -> Case:

@@ -10,7 +10,6 @@ never taken from the browser. Next: chat/server.py
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from html import escape
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -20,14 +19,14 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before the import:
 import gradio as gr
 from fastapi import FastAPI
 
-from chat.desk import Case, Desk, Refused
+from chat.case import Case, Refused
+from chat.desk import Desk
 from chat.linked import footnotes, linked, plain
 from chat.openai_api import Limits as ApiLimits
 from chat.playable import Stopped
 from chat.region import Region
 from chat.server import Login, make_app, visit_of
 from chat.turns import Busy, Left
-from tvad.settings import Settings
 from tvad.weights import MissingWeights
 
 FIRST = "What is anomalous?"
@@ -120,6 +119,16 @@ def build(desk: Desk) -> gr.Blocks:
                         )
                         normal = gr.Textbox(label="Normal", placeholder="people walking")
                     again = gr.Button("Look again with these words", size="sm")
+                with gr.Accordion("What is normal before this camera", open=False):
+                    gr.Markdown(
+                        "Ordinary footage of this camera makes the alarm level mean something. Empty: all of the video."
+                    )
+                    with gr.Row():
+                        start = gr.Number(label="From second", value=None, minimum=0)
+                        end = gr.Number(label="To second", value=None, minimum=0)
+                    with gr.Row():
+                        learn = gr.Button("This is normal: learn it", size="sm")
+                        unlearn = gr.Button("Forget what was learnt", size="sm")
             with gr.Column(scale=2, min_width=320):
                 chat = gr.Chatbot(
                     label="Dialogue",
@@ -150,6 +159,8 @@ def build(desk: Desk) -> gr.Blocks:
         out = [board, chat, shown, region]
         opened = board.opened(hands.opened, words, out, **HIDDEN)
         looked = again.click(hands.again, [shown, *words], out, **HIDDEN)
+        learnt = learn.click(hands.learn, [shown, start, end, *words], out, **HIDDEN)
+        forgot = unlearn.click(hands.unlearn, [shown, *words], out, **HIDDEN)
         board.chosen(hands.chosen, None, out, queue=False, **HIDDEN)
         board.region(hands.region, None, region, queue=False, **HIDDEN)
         asked = question.submit(hands.ask, [question, shown, region], [chat, question], **HIDDEN)
@@ -162,7 +173,7 @@ def build(desk: Desk) -> gr.Blocks:
             shown,
             [board, chat],
             queue=False,
-            cancels=[opened, looked, asked, picked, retried, edited],
+            cancels=[opened, looked, learnt, forgot, asked, picked, retried, edited],
             **HIDDEN,
         )
         blocks.load(hands.load, None, out, queue=False, **HIDDEN)
@@ -185,6 +196,24 @@ class Hands:
         yield from self._look(str(event.id), anomaly, normal, request)
 
     def again(self, shown: str, anomaly: str, normal: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        yield from self._look(shown, anomaly, normal, request)
+
+    def learn(
+        self, shown: str, start: float | None, end: float | None, anomaly: str, normal: str, request: gr.Request
+    ) -> Iterator[tuple[Any, ...]]:
+        """The video that is shown, or a stretch of it, is normal: learn that, and look at it again."""
+        try:
+            case = self.desk.case(visit_of(request), shown)
+            stretch = None if start is None and end is None else (start or 0.0, end if end is not None else 1e9)
+            for share, note in watched(lambda tell, stop: self.desk.learn(case, stretch, tell, stop)):
+                yield _value(case, note, share), gr.skip(), gr.skip(), gr.skip()
+        except (Refused, Busy, Stopped, Left, MissingWeights) as error:
+            yield {"note": str(error).capitalize()}, gr.skip(), gr.skip(), gr.skip()
+            return
+        yield from self._look(shown, anomaly, normal, request)
+
+    def unlearn(self, shown: str, anomaly: str, normal: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        self.desk.unlearn(visit_of(request))
         yield from self._look(shown, anomaly, normal, request)
 
     def chosen(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
@@ -240,7 +269,7 @@ class Hands:
         except Refused as error:
             yield {"note": str(error)}, [], "", None
             return
-        settings = _with_words(self.desk.settings, anomaly, normal)
+        settings = self.desk.settings_of(case.visit, listed(anomaly), listed(normal))
         yield _value(case, "Opened.", 0.0), self._messages(case), case.id, None
         try:
             for share, note in watched(lambda tell, stop: self.desk.analyse(case, settings, tell, stop)):
@@ -362,9 +391,6 @@ def _number(index: Any) -> int:
     return max(int(at), 0) // 2
 
 
-def _with_words(settings: Settings, anomaly: str, normal: str) -> Settings:
-    given = {
-        k: tuple(w for part in (v or "").split(",") if (w := " ".join(part.split())))
-        for k, v in (("anomaly", anomaly), ("normal", normal))
-    }
-    return replace(settings, **{k: v for k, v in given.items() if v})  # type: ignore[arg-type]
+def listed(text: str | None) -> tuple[str, ...]:
+    """ "a, b," -> ("a", "b")."""
+    return tuple(word for part in (text or "").split(",") if (word := " ".join(part.split())))

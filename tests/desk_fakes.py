@@ -10,7 +10,8 @@ import pytest
 from chat_fakes import DURATION_S, three_events
 
 from chat import desk
-from chat.desk import Case, Desk, Limits
+from chat.case import Case, Limits
+from chat.desk import Desk
 from tvad.evidence import Analysis, Curves, Evidence
 from tvad.progress import Progress
 from tvad.settings import Settings

@@ -1,17 +1,22 @@
 """The desk: videos of many visits, none of which reaches another's; stopping stops; nothing stays that was refused."""
 
+import json
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from desk_fakes import make_desk, opened, ready, said
 
-from chat.desk import Limits, Refused, clean_name
+from chat.case import Limits, Refused, clean_name
 from chat.playable import Stopped, copy_playable, is_playable
 from chat.region import Region
 from chat.turns import Busy
+from training.datasets.weak import read_videos
+from tvad.progress import Progress
 from tvad.settings import Settings
 from tvad.video import VideoReader
 
@@ -240,6 +245,70 @@ def test_what_browsers_do_not_play_is_copied(tiny_video: Make, tmp_path: Path, m
     with pytest.raises(Stopped):
         copy_playable(video, out, lambda: True)
     assert not out.exists()
+
+
+def test_judgements_are_a_list_that_training_reads(
+    tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, monkeypatch)
+    case = ready(desk, tiny_video("gate one.mp4"))
+    with pytest.raises(Refused, match="--feedback FILE"):
+        desk.judge(case, 1, True)
+    desk.feedback = tmp_path / "said.jsonl"
+    desk.judge(case, 1, True)
+    desk.judge(case, 2, False)
+    desk.judge(case, 3, True, " a  dropped\nbag ")
+    with pytest.raises(Refused, match="no event 9"):
+        desk.judge(case, 9, True)
+    lines = [json.loads(line) for line in desk.feedback.read_text().splitlines()]
+    events = case.analysis.evidence.events if case.analysis else ()
+    assert [line["label"] for line in lines] == [events[0].category, "normal", "a dropped bag"]
+    name = lines[0]["video"]
+    np.save(tmp_path / f"{name}.npy", np.zeros((40, 4), np.float32))
+    (video,) = read_videos(desk.feedback, tmp_path)
+    assert video.segments is not None and len(video.segments) == 2
+    assert video.segments[0][0] == math.floor(events[0].start_s * 25)
+
+
+def test_what_is_learnt_is_the_visits_own(tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = make_desk(tmp_path, monkeypatch)
+    case = opened(desk, tiny_video())
+    asked: list[tuple[object, Settings]] = []
+
+    def learnt(paths: list[Path], out: Path, settings: Settings, progress: Callable[[Progress], None]) -> None:
+        asked.append((paths, settings))
+        progress(Progress(1.0, 2.0, 8))
+        out.write_bytes(b"scene")
+
+    monkeypatch.setattr("chat.desk.calibrate", learnt)
+    told: list[tuple[float, str]] = []
+    desk.learn(case, (1.0, 2.0), lambda share, note: told.append((share, note)))
+    assert told == [(0.5, "Learning what is normal here")]
+    assert asked[0][0] == [case.source] and (asked[0][1].start_s, asked[0][1].end_s) == (1.0, 2.0)
+    own, other = desk.settings_of("a", ["dog"]), desk.settings_of("b")
+    assert own.scene and Path(own.scene).read_bytes() == b"scene" and own.anomaly == ("dog",)
+    assert own.parts == ("memory", "words") and other.scene is None and other.parts == ("memory", "words", "head")
+    desk.analyse(case, own, nothing)
+    assert case.analysis and str(tmp_path) not in case.analysis.evidence.to_json()
+    first = Path(own.scene)
+    desk.learn(case, None, nothing)
+    assert not first.exists() and asked[1][1].start_s is None
+    with pytest.raises(Stopped):
+        desk.learn(case, None, nothing, lambda: True)
+    assert desk.settings_of("a").scene and desk.turns.running == 0
+    desk.unlearn("a")
+    assert desk.settings_of("a") == desk.settings and not list(desk.root.glob("*.scene.safetensors"))
+
+
+def test_a_stretch_that_is_too_short_is_refused(
+    tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, monkeypatch)
+    case = opened(desk, tiny_video())
+    for stretch in ((0.0, 0.0), (900.0, 901.0), (-1.0, 1.0)):
+        with pytest.raises(Refused, match="cannot be learnt") as caught:
+            desk.learn(case, stretch, nothing)
+        assert str(tmp_path) not in str(caught.value)
 
 
 def test_limits_are_above_nothing() -> None:

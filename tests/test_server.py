@@ -11,7 +11,8 @@ pytest.importorskip("fastapi")
 
 from starlette.testclient import TestClient
 
-from chat.desk import Desk, Limits
+from chat.case import Limits
+from chat.desk import Desk
 from chat.openai_api import Limits as ApiLimits
 from chat.server import COOKIE, Login, make_app
 from tvad.settings import Settings
@@ -166,6 +167,22 @@ def test_every_export_is_a_file_of_its_kind(kind: str, desk: Desk, tiny_video: M
     begin = {"report": b"<!", "pdf": b"%PDF", "evidence": b"{", "dialogue": b"{", "srt": b"1", "vtt": b"WEBVTT"}
     assert answer.content.startswith(begin.get(kind, b""))
     assert page.get(f"/case/{number}/export/{kind}x").status_code == 422
+
+
+def test_an_event_has_a_picture_and_takes_a_judgement(desk: Desk, tiny_video: Make, tmp_path: Path) -> None:
+    page = client(desk)
+    number = analysed(desk, page, tiny_video("clip.mp4", count=200))
+    picture = page.get(f"/case/{number}/event/1.jpg")
+    assert picture.status_code == 200 and picture.content.startswith(b"\xff\xd8")
+    assert page.get(f"/case/{number}/event/9.jpg").status_code == 422
+    assert client(desk, "b").get(f"/case/{number}/event/1.jpg").status_code == 404
+    assert page.post(f"/case/{number}/event/1", json={"right": True}).status_code == 422  # no file to keep it in
+    desk.feedback = tmp_path / "said.jsonl"
+    assert page.post(f"/case/{number}/event/1", json={"right": True}).status_code == 204
+    for wrong in ({}, {"right": 1}, {"right": True, "label": 3}, [], None):
+        assert page.post(f"/case/{number}/event/1", json=wrong).status_code == 422
+    assert client(desk, "b").post(f"/case/{number}/event/1", json={"right": True}).status_code == 404
+    assert len(desk.feedback.read_text().splitlines()) == 1
 
 
 def test_a_login_guards_everything_but_health(desk: Desk) -> None:

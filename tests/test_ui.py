@@ -15,7 +15,8 @@ pytest.importorskip("gradio")
 
 from starlette.testclient import TestClient
 
-from chat.desk import Desk, Refused
+from chat.case import Refused
+from chat.desk import Desk
 from chat.server import COOKIE
 from chat.ui import Hands, page, watched
 from tvad.settings import Settings

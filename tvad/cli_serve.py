@@ -45,6 +45,9 @@ def serve(
     allow_hosts: Annotated[
         list[str] | None, typer.Option("--allow-hosts", metavar="HOST", help="Programs may name videos there (https:).")
     ] = None,
+    feedback: Annotated[
+        Path | None, typer.Option("--feedback", metavar="FILE", help="Keep what people say of events, as JSON lines.")
+    ] = None,
     max_waiting: Annotated[int, typer.Option("--max-waiting", help="People in line for the processor.")] = 20,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log of requests.")] = False,
 ) -> None:
@@ -53,7 +56,8 @@ def serve(
         try:
             import uvicorn
 
-            from chat.desk import Desk, Limits
+            from chat.case import Limits
+            from chat.desk import Desk
             from chat.openai_api import Limits as ApiLimits
             from chat.server import Login
             from chat.ui import page
@@ -76,7 +80,7 @@ def serve(
         with tempfile.TemporaryDirectory(prefix="tvad-serve-") as folder:
             place = Path(folder)
             (place / "empty").mkdir()
-            desk = Desk(place / "videos", settings, explain, limits)
+            desk = Desk(place / "videos", settings, explain, limits, feedback.resolve() if feedback else None)
             os.environ["GRADIO_TEMP_DIR"] = str(place / "gradio")
             os.chdir(place / "empty")  # what lies in the working directory, gradio would serve
             cli_show.say(f"the page is at http://{host}:{port}{root_path or '/'} (Ctrl-C ends it)")

@@ -288,12 +288,32 @@
         ? `${d.events.length === 1 ? "1 event" : `${d.events.length} events`} above the alarm level`
         : `Nothing reaches the alarm level (highest score ${(d.peak_score ?? 0).toFixed(2)} of ${d.threshold.toFixed(2)})`;
       const shown = d.events.length ? d.events : d.suspects;
-      this.list.replaceChildren(...shown.map((e, n) => make("li", {}, make("button", { type: "button", class: "tv-event", onclick: () => this.seek(e.peak_s, e.track_ids[0]) },
+      this.list.replaceChildren(...shown.map((e, n) => make("li", {}, make("button", { type: "button", class: "tv-event", "aria-expanded": "false",
+        onclick: (click) => { this.seek(e.peak_s, e.track_ids[0]); if (d.events.length) this.card(click.currentTarget, e); } },
         make("span", { class: "tv-swatch", style: `background:${d.events.length ? EVENT_COLOURS[n % EVENT_COLOURS.length] : "#888"}` }),
         make("span", { class: "tv-when" }, `${clock(e.start_s)} – ${clock(e.end_s)}`),
         make("span", { class: "tv-what" }, d.events.length ? e.category : "least usual moment, no alarm"),
         make("span", { class: "tv-who" }, [...e.what].join(", ") + (e.motion ? ` ${e.motion}` : "")),
-        make("span", { class: "tv-score", title: `raised by ${e.raised_by.join(", ")}` }, e.score.toFixed(2))))));
+        make("span", { class: "tv-score" }, e.score.toFixed(2))))));
+    }
+    // What an event rests on, below its line; a second click shuts it.
+    card(button, e) {
+      const line = button.parentNode, open = line.querySelector(".tv-card");
+      button.setAttribute("aria-expanded", String(!open));
+      if (open) return open.remove();
+      const judged = make("span", { role: "status" });
+      const judge = async (right) => {
+        const answer = await fetch(url(`case/${this.data.id}/event/${e.id}`), { method: "POST", body: JSON.stringify({ right }) });
+        judged.textContent = answer.ok ? "Kept." : (await answer.json()).error;
+      };
+      line.append(make("div", { class: "tv-card" },
+        make("img", { src: url(`case/${this.data.id}/event/${e.id}.jpg`), alt: `Event ${e.id} at ${clock(e.peak_s)}: heat and boxes on the frame`, loading: "lazy" }),
+        make("dl", {},
+          ...[["Strongest at", clock(e.peak_s)], ["Score", `${e.score.toFixed(2)} (alarm at ${this.data.threshold.toFixed(2)})`], ["Raised by", e.raised_by.join(", ")],
+            ["Tracks", e.track_ids.join(", ") || "none"], ["Said by", this.data.said_by]].flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
+        make("p", { class: "tv-judge" }, "Is this right? ",
+          make("button", { type: "button", class: "tv-button", onclick: () => judge(true), "aria-label": `Event ${e.id} is right` }, "👍 Yes"),
+          make("button", { type: "button", class: "tv-button", onclick: () => judge(false), "aria-label": `Event ${e.id} is wrong` }, "👎 No"), judged)));
     }
     tellRate() {
       const rate = 10 ** Number(this.rate.value);
