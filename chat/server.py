@@ -47,7 +47,10 @@ POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
     "worker-src 'self' blob:; frame-ancestors 'none'; form-action 'self'; base-uri 'self'; object-src 'none'"
 )
-OUTSIDE = re.compile(rb"<meta\b[^>]*\bhttps?://[^>]*>", re.IGNORECASE)  # gradio's previews for social media
+# Gradio's previews for social media, and its examples of files.
+OUTSIDE = re.compile(
+    rb"<meta\b[^>]*\bhttps?://[^>]*>|https?://(?:raw\.)?github[a-z]*\.com/gradio[^\"'\\\s]*", re.IGNORECASE
+)
 log = logging.getLogger("tvad.serve")
 
 

@@ -8,10 +8,9 @@ never taken from the browser. Next: chat/server.py
 """
 
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import escape
-from queue import Empty, SimpleQueue
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before the import: later, it has asked outside
@@ -23,14 +22,15 @@ from chat.case import Case, Refused
 from chat.desk import Desk
 from chat.linked import footnotes, linked, plain
 from chat.openai_api import Limits as ApiLimits
+from chat.openai_body import details
 from chat.playable import Stopped
 from chat.region import Region
 from chat.server import Login, make_app, visit_of
 from chat.turns import Busy, Left
+from chat.watched import watched
 from tvad.weights import MissingWeights
 
 FIRST = "What is anomalous?"
-SHOWN_S = 0.15  # between two messages about progress
 TITLE = "tvad"
 ON_LOAD = """
 const start = () => window.tvadBoard
@@ -154,7 +154,12 @@ def build(desk: Desk) -> gr.Blocks:
                         max_length=2000,
                     )
                     stop = gr.Button("Stop", scale=1, min_width=70)
+        with gr.Row(visible=False):  # for programs: gradio_client, see docs/SERVE.md
+            given = [gr.File(label="video"), *(gr.Textbox(label=n) for n in ("question", "anomaly", "normal"))]
+            found, describe = gr.JSON(label="answer"), gr.Button("describe")
         hands = Hands(desk)
+        # Not among the documented ones: gradio's documentation has examples from other hosts, in the page itself.
+        describe.click(hands.describe, given, found, api_name="describe", api_visibility="undocumented")
         words = [anomaly, normal]
         out = [board, chat, shown, region]
         opened = board.opened(hands.opened, words, out, **HIDDEN)
@@ -185,6 +190,29 @@ class Hands:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
+
+    def describe(self, video: str, question: str, anomaly: str, normal: str) -> dict[str, Any]:
+        """Look at a video and answer a question about it: answer, has_anomaly, confidence, events, citations.
+
+        anomaly, normal: words with commas between, "" for the usual ones."""
+        # Gradio has put the file there; nothing else is taken, whatever a request names.
+        home, path = Path(os.environ["GRADIO_TEMP_DIR"]).resolve(), Path(video or "").resolve()
+        if not path.is_file() or not path.is_relative_to(home):
+            raise gr.Error("a video is missing")
+        try:
+            with path.open("rb") as file:
+                case = self.desk.receive("", path.name, iter(lambda: file.read(2**20), b""))
+            try:
+                words = self.desk.settings_of("", listed(anomaly), listed(normal))
+                self.desk.analyse(case, words, lambda share, note: None)
+                for _ in self.desk.ask(case, question.strip() or FIRST):
+                    pass
+                assert case.analysis is not None
+                return details(case.analysis.evidence, case.said[-1][1]) | {"answer": case.said[-1][1].text}
+            finally:
+                self.desk.forget(case)
+        except (Refused, Busy, MissingWeights) as error:
+            raise gr.Error(str(error)) from None
 
     def load(self, request: gr.Request) -> tuple[Any, ...]:
         """What this browser had open."""
@@ -338,42 +366,6 @@ class Hands:
         if out and options:
             out[-1]["options"] = [{"value": q, "label": q} for q in self.desk.suggestions(case)]
         return out
-
-
-def watched(
-    work: Callable[[Callable[[float, str], None], Callable[[], bool]], None],
-) -> Iterator[tuple[float, str]]:
-    """Run `work(tell, stopped)` in a thread and yield what it tells, the newest of each moment. When this is closed
-    (the person stopped, or left) `stopped()` becomes true. What the work raises is raised here."""
-    told: SimpleQueue[tuple[float, str]] = SimpleQueue()
-    stop, failed = threading.Event(), list[BaseException]()
-
-    def run() -> None:
-        try:
-            work(lambda share, note: told.put((share, note)), stop.is_set)
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="analysis", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(SHOWN_S)
-            if newest := _newest(told):
-                yield newest
-        if failed:
-            raise failed[0]
-    finally:
-        stop.set()
-
-
-def _newest(told: "SimpleQueue[tuple[float, str]]") -> tuple[float, str] | None:
-    newest = None
-    try:
-        while True:
-            newest = told.get_nowait()
-    except Empty:
-        return newest
 
 
 def _value(case: Case, note: str, share: float | None = None) -> dict[str, Any]:

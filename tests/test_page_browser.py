@@ -148,6 +148,16 @@ def test_from_a_file_to_a_report(page: Any) -> None:
     assert page.outside == [] and page.errors == []
 
 
+def test_programs_use_the_same_server(server: str, tmp_path: Path) -> None:
+    client = pytest.importorskip("gradio_client")
+    program = client.Client(server, verbose=False, download_files=tmp_path)
+    said = program.predict(client.handle_file(PLAZA), "what is anomalous?", "", "", api_name="/describe")
+    assert said["has_anomaly"] and "bicycle" in said["answer"] and said["events"]
+    (tmp_path / "no.mp4").write_bytes(b"no video")
+    with pytest.raises(client.exceptions.AppError, match="cannot be read as a video"):
+        program.predict(client.handle_file(tmp_path / "no.mp4"), "what?", "", "", api_name="/describe")
+
+
 def test_bad_files_get_a_sentence(page: Any, tmp_path: Path) -> None:
     (tmp_path / "no.mp4").write_bytes(b"not a video" * 100)
     page.set_input_files("#tv-file", str(tmp_path / "no.mp4"))

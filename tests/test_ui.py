@@ -13,12 +13,14 @@ from desk_fakes import make_desk, opened, ready, said
 
 pytest.importorskip("gradio")
 
+import gradio
 from starlette.testclient import TestClient
 
 from chat.case import Refused
 from chat.desk import Desk
 from chat.server import COOKIE
-from chat.ui import Hands, page, watched
+from chat.ui import Hands, page
+from chat.watched import watched
 from tvad.settings import Settings
 
 Make = Callable[..., Path]
@@ -71,21 +73,41 @@ def test_gradio_gives_no_file_of_this_machine_away(desk: Desk, tiny_video: Make,
             assert "its content" not in answer.text and "root:" not in answer.text
 
 
-def test_events_do_not_take_files_that_a_request_names(desk: Desk) -> None:
+def test_events_do_not_take_files_that_a_request_names(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradio 6.31, mounted, would hand any path to a function, if the page did not say that it was launched."""
+    reached: list[str] = []
+    monkeypatch.setattr(Hands, "describe", lambda self, video, *words: reached.append(video))
     app = page(desk)
     client = TestClient(app)
     config = client.get("/config").json()
     named = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+    files = {c["id"] for c in config["components"] if c["type"] in ("file", "video", "image")}
+    taking = [d for d in config["dependencies"] if files & set(d["inputs"])]
+    assert taking, "the page has an input for files, or this test shows nothing"
     for dependency in config["dependencies"]:
-        data = [named for _ in dependency["inputs"]]
-        answer = client.post(
-            "/gradio_api/run/predict", json={"fn_index": dependency["id"], "data": data, "session_hash": "x"}
-        )
+        body = {"fn_index": dependency["id"], "data": [named for _ in dependency["inputs"]], "session_hash": "x"}
+        answer = client.post("/gradio_api/run/predict", json=body)
         assert "root:" not in answer.text
-        if any(component["type"] in ("video", "file", "image") for component in config["components"]):
-            assert answer.status_code != 200
+        if dependency in taking:
+            assert answer.status_code >= 400
+    assert reached == []
     assert client.get("/gradio_api/file=/etc/passwd").status_code == 403
+
+
+def test_programs_may_name_no_file_of_this_machine(desk: Desk, tiny_video: Make, tmp_path: Path) -> None:
+    hands = Hands(desk)
+    for path in (str(tiny_video("mine.mp4")), "/etc/passwd", "", None):
+        with pytest.raises(gradio.Error, match="a video is missing"):
+            hands.describe(path, "What?", "", "")  # type: ignore[arg-type]
+    home = tmp_path / "gradio"
+    home.mkdir()
+    (home / "link.mp4").symlink_to("/etc/passwd")
+    with pytest.raises(gradio.Error, match="a video is missing"):
+        hands.describe(str(home / "link.mp4"), "What?", "", "")
+    (home / "sent.mp4").write_bytes(tiny_video("sent.mp4").read_bytes())
+    found = hands.describe(str(home / "sent.mp4"), "", "", "")
+    assert found["answer"].startswith("From 5.0") and len(found["events"]) == 3
+    assert desk.cases("") == [] and list(desk.root.iterdir()) == []
 
 
 def test_nobody_is_offered_private_events_as_an_interface(desk: Desk) -> None:
