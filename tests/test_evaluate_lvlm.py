@@ -18,9 +18,10 @@ from training.lvlm import ablate, ceiling, rendered
 from training.lvlm.asking import Asked, answers_to
 from training.lvlm.data import Example, Simulated, told
 from training.lvlm.evaluate import Answered, fit_yes, keep, probability, report, run_protocol, with_interval
+from training.lvlm.heated import Faults
 from training.lvlm.matched import knowable, match, mirrored_curves, mirrored_evidence, mirrored_truth, mirrored_word
 from training.lvlm.rendered import FILES, load_pack, looks, pack
-from training.lvlm.simulate import Faults, sample
+from training.lvlm.simulate import sample
 from training.lvlm.spoken import run_spoken
 from training.lvlm.tuned import Tuned
 from training.ship import note

@@ -9,13 +9,15 @@ from heatmap.levels import to_score
 from heatmap.tracks import box_iou
 from training.datasets.truth import ANOMALIES
 from training.lvlm.data import told
+from training.lvlm.heated import WEAK_CHANCE, Faults, Hot, brief, suspects_of, usual_peak, weak_peak
 from training.lvlm.scenes import DEEDS, draw_truth
-from training.lvlm.simulate import Faults, sample, simulate, usual_peak
+from training.lvlm.simulate import sample, simulate
 from tvad.classifier import class_names
+from tvad.events import Span
 from tvad.evidence import Evidence
 from tvad.lvlm.view import shown_evidence
 
-FAULTLESS = Faults(1.0, *[0.0] * 11)
+FAULTLESS = Faults(1.0, *[0.0] * 15)
 
 
 def _boxes_of(truth, target_id, times):
@@ -154,3 +156,39 @@ def test_ordinary_clips_reach_a_score_as_often_as_it_promises(per_hour: float, d
     peaks = np.array([usual_peak(duration_s, rng) for _ in range(4000)])
     wanted = 1 - np.exp(-per_hour * duration_s / 3600)
     assert (peaks >= to_score(-np.log(per_hour))).mean() == pytest.approx(wanted, abs=0.025)
+
+
+@pytest.mark.parametrize("duration_s", [2.0, 30.0, 140.0])
+def test_weak_anomalies_reach_what_some_ordinary_clips_of_that_length_do(duration_s: float) -> None:
+    rng = np.random.default_rng(0)
+    ordinary = np.sort([usual_peak(duration_s, rng) for _ in range(4000)])
+    weak = np.array([weak_peak(duration_s, rng) for _ in range(400)])
+    shares = 1 - np.searchsorted(ordinary, weak) / len(ordinary)
+    low, high = WEAK_CHANCE
+    assert low / 2 < shares.min() and shares.max() < high + 0.03
+    assert np.median(shares) == pytest.approx(np.sqrt(low * high), rel=0.25)
+
+
+def hot(level: list[float], first: int = 0, target: int = 1) -> Hot:
+    n = len(level)
+    return Hot(target, "person", np.arange(first, first + n), np.tile([10.0, 10, 30, 60], (n, 1)), np.array(level))
+
+
+def test_suspects_are_what_is_warm_between_the_ground_and_the_top() -> None:
+    times = np.arange(20) / 10
+    whole = Span(0, 19, 5)
+    warm = hot([0.23, 0.25, 0.32, 0.33, 0.33, 0.32, 0.31, 0.24])
+    beside = hot([0.3, 0.3, 0.31, 0.3, 0.3], 10, 2)
+    cool = hot([0.25] * 12, 0, 3)
+    found = suspects_of([cool, beside, warm], whole, times, 0.23)
+    assert [(h.target, h.rows.tolist()) for h in found] == [(1, [2, 3, 4, 5, 6]), (2, [10, 11, 12, 13, 14])]
+    assert [h.target for h in suspects_of([beside, warm], Span(0, 5, 3), times, 0.23)] == [1]
+    assert suspects_of([hot([0.2301] * 8)], whole, times, 0.23) == []
+
+
+def test_brief_heat_falls_away_from_its_highest_place() -> None:
+    times = np.arange(200) / 10
+    made = brief(hot([0.4] * 200), times, np.random.default_rng(0))
+    top = int(made.level.argmax())
+    assert made.level.max() == pytest.approx(0.4) and made.level.min() < 0.25
+    assert (np.diff(made.level[top:]) <= 0).all() and (np.diff(made.level[: top + 1]) >= 0).all()

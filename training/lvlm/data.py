@@ -19,9 +19,10 @@ from training.datasets.phrasings.disturb import disturbed
 from training.datasets.qa import QA, ask, dialogue
 from training.datasets.records import clip_record
 from training.datasets.truth import ClipTruth
+from training.lvlm.heated import Faults
 from training.lvlm.looks import Real
 from training.lvlm.matched import shown
-from training.lvlm.simulate import Faults, sample
+from training.lvlm.simulate import sample
 from training.lvlm.tellable import as_followed
 from training.lvlm.tuned import IGNORED, Batch, padding_of
 from tvad.lvlm.dialogue import Dialogue

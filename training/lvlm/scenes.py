@@ -77,7 +77,8 @@ def draw_truth(rng: np.random.Generator, number: int, anomalous: bool, split: st
     """One clip: a size, a length, ordinary things, and what is anomalous if it is to be."""
     size = SIZES[rng.integers(len(SIZES))]
     # Most clips are short, as those that are looked at are; the others let times be read that do not begin at 0.
-    duration_s = rng.uniform(SHORTEST_S, 16.0) if rng.random() >= LONGER else 16.0 * (LONGEST_S / 16.0) ** rng.random()
+    least_s, most_s = (SHORTEST_S, 16.0) if rng.random() >= LONGER else (16.0, LONGEST_S)
+    duration_s = least_s * (most_s / least_s) ** rng.random()
     duration_s = float(np.round(duration_s, 1))
     tall = float(rng.uniform(0.14, 0.42))  # height of a person at the bottom, in heights of the picture
     scene = _Scene(size, duration_s, tall, rng)

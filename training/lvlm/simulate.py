@@ -5,21 +5,23 @@ own, labels and colours are sometimes wrong. What the detector saw nothing of is
 names and deeds that its evidence does not tell: nobody could answer for them. What it saw only weakly stays, and so
 does false heat: telling them apart is the task. The highest level of what is ordinary is drawn from what a score
 promises (heatmap/levels.py: how often an hour ordinary footage reaches it). Without calibration most anomalies stay
-below the threshold of one false alarm an hour, and whoever asks about a clip of ten seconds expects more: so half of
-them here do, down to what ordinary clips reach as well.
+below the threshold of one false alarm an hour, and whoever asks about a clip of ten seconds expects more: so most of
+them here do, down to what every third ordinary clip of that length reaches as well. What is weak is shown for as long
+as its heat stands out, and so is what else is as warm by then.
 
 Next: training/lvlm/looks.py
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from heatmap.levels import to_rarity, to_score
 from heatmap.motion import cell_path, describe_motion, entry_exit
-from training.datasets.truth import ClipTruth, Target
+from training.datasets.truth import ClipTruth
+from training.lvlm.heated import THRESHOLD, Faults, Hot, brief, heated, paint, stray, suspects_of, usual_peak, weak_peak
 from training.lvlm.looks import Looked, Real, looked_at
 from training.lvlm.scenes import BASE_COLOURS, draw_truth
 from training.lvlm.tellable import tellable
@@ -29,27 +31,7 @@ from tvad.evidence import Curves, Event, Evidence, Motion, Track, TrackBox, Vide
 from tvad.findings import confidence, summarise
 from tvad.sight import EVERY_S, GRID, Sight
 
-THRESHOLD = 0.5
-WEAK_NATS = (-5.0, 0.0)  # rarity of an anomaly below the threshold: 150 times to once an hour
 PATCH_CHANNELS = 152
-
-
-@dataclass(frozen=True)
-class Faults:
-    """How often and how much the simulated detector errs; every share in [0, 1], times in seconds."""
-
-    anomalous: float = 0.5  # of the clips
-    missed: float = 0.05  # of the anomalous things
-    weak: float = 0.5  # of them: heat below the threshold, so no event, only a least usual moment
-    broken: float = 0.12  # of the tracks
-    late_s: float = 0.3  # mean delay of a track's start, and earliness of its end
-    jitter: float = 0.35  # of a box centre, in heat cells
-    warm: float = 0.6  # of the ordinary things: heat of their own
-    stray: float = 0.3  # of the clips: the least usual of what is ordinary is a blob where nothing is
-    alarm: float = 0.06  # of the clips: something ordinary is taken for an anomaly
-    mislabel: float = 0.05  # of the tracks: looks of another thing
-    unseen: float = 0.15  # of the tracks: the classifier did not look
-    vague: float = 0.5  # of the other tracks: it looked, but does not know what it is
 
 
 class Sample(NamedTuple):
@@ -68,16 +50,6 @@ class _Told(NamedTuple):
     matched: dict[int, int]
     known: set[int]
     coloured: set[int]
-
-
-class _Hot(NamedTuple):
-    """A hot thing: its id in the truth (0: none), noun, rows of the sampled frames, boxes px, heat at each."""
-
-    target: int
-    noun: str
-    rows: np.ndarray
-    boxes: np.ndarray
-    level: np.ndarray
 
 
 def simulate(seed: int, faults: Faults | None = None, split: str = "train") -> Iterator[Sample]:
@@ -107,7 +79,7 @@ def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator, real: R
     times = np.arange(0.0, truth.duration_s, 1 / fps)
     shape = (28, 52) if truth.size_wh[0] / truth.size_wh[1] > 1.6 else (32, 44)
     cell = np.array(truth.size_wh) / np.array(shape[::-1])
-    hot: list[_Hot] = []
+    hot: list[Hot] = []
     missed: list[int] = []
     for target in truth.targets:
         if target.anomaly is None:
@@ -117,8 +89,9 @@ def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator, real: R
             missed.append(target.id)
             continue
         weak = fate < faults.missed + faults.weak
-        high = float(to_score(np.array(rng.uniform(*WEAK_NATS)))) if weak else rng.uniform(0.53, 0.88)
-        hot += _heated(target, target.anomalous_s[0], high, times, cell, truth.size_wh, faults, rng)
+        high = weak_peak(truth.duration_s, rng) if weak else rng.uniform(0.53, 0.88)
+        pieces = heated(target, target.anomalous_s[0], high, times, cell, truth.size_wh, faults, rng)
+        hot += [brief(piece, times, rng) for piece in pieces] if weak and rng.random() < faults.brief else pieces
     seen = {h.target for h in hot}
     gone = {t.id for t in truth.anomalous} - seen
     if truth.has_anomaly:
@@ -132,107 +105,12 @@ def _observe(truth: ClipTruth, faults: Faults, rng: np.random.Generator, real: R
         span = target.times_s[0], target.times_s[-1]
         high = peak if target is alarming else rng.uniform(0.2, peak)
         if target is alarming or rng.random() < faults.warm:
-            hot += _heated(target, span, high, times, cell, truth.size_wh, faults, rng)
+            pieces = heated(target, span, high, times, cell, truth.size_wh, faults, rng)
+            hot += [brief(piece, times, rng) for piece in pieces] if rng.random() < faults.brief else pieces
     if alarming is None:  # something is the least usual in any clip
-        hot += _stray(peak, times, cell, truth.size_wh, rng)
-    heat = _paint(hot, len(times), shape, cell, rng)
+        hot += stray(peak, times, cell, truth.size_wh, rng)
+    heat = paint(hot, len(times), shape, cell, rng)
     return _conclude(truth, fps, times, heat, hot, faults, rng, real)
-
-
-def usual_peak(duration_s: float, rng: np.random.Generator) -> float:
-    """The highest score of an ordinary clip: as if alarms of a level came at random at the rate which it promises."""
-    per_hour = rng.exponential() * 3600 / duration_s
-    return float(np.clip(to_score(np.array(-np.log(max(per_hour, 1e-6)))), 0.21, 0.9))
-
-
-def _heated(
-    target: Target,
-    span_s: tuple[float, float],
-    high: float,
-    times: np.ndarray,
-    cell: np.ndarray,
-    size_wh: tuple[int, int],
-    faults: Faults,
-    rng: np.random.Generator,
-) -> list[_Hot]:
-    """The heat of a target in a stretch: one piece, two where it breaks, none where it is too short."""
-    start, end = span_s[0] + rng.exponential(faults.late_s), span_s[1] - rng.exponential(faults.late_s)
-    if end - start < 0.4:
-        start, end = span_s
-    rows = np.flatnonzero((times >= start) & (times <= end))
-    pieces = [rows]
-    if len(rows) > 12 and rng.random() < faults.broken:
-        at, gap = int(rng.integers(4, len(rows) - 6)), int(rng.integers(2, 9))
-        pieces = [rows[:at], rows[at + gap :]]
-    out = []
-    for piece in pieces:
-        if len(piece) < 3:
-            continue
-        boxes = np.stack(
-            [np.interp(times[piece], target.times_s, column) for column in zip(*target.boxes, strict=True)], 1
-        )
-        level = high - 0.05 * np.abs(_wander(rng, len(piece))) + rng.normal(0, 0.01, len(piece))
-        out.append(
-            _Hot(target.id, target.noun, piece, _jittered(boxes, cell, size_wh, faults, rng), level.clip(0.2, 0.97))
-        )
-    return out
-
-
-def _jittered(
-    boxes: np.ndarray, cell: np.ndarray, size_wh: tuple[int, int], faults: Faults, rng: np.random.Generator
-) -> np.ndarray:
-    # Regions are cut from smooth heat: larger than the thing by up to a patch on each side, or a part of it.
-    half = (boxes[:, 2:] - boxes[:, :2]) / 2 * rng.uniform(0.8, 1.15, 2) + cell * rng.uniform(0.0, 0.9, 2)
-    shift = np.stack([_wander(rng, len(boxes)) for _ in range(2)], 1) * 0.6 + rng.normal(0, 0.5, (len(boxes), 2))
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + shift * cell * faults.jitter
-    grow = 1 + 0.08 * _wander(rng, len(boxes))[:, None]
-    corners = np.concatenate([centre - half * grow, centre + half * grow], 1)
-    out = np.clip(corners, 0, np.tile(np.array(size_wh) - 1.0, 2))
-    out[:, 2:] = np.maximum(out[:, 2:], out[:, :2] + 1)
-    return out
-
-
-def _stray(
-    high: float, times: np.ndarray, cell: np.ndarray, size_wh: tuple[int, int], rng: np.random.Generator
-) -> list[_Hot]:
-    """A blob for a while where nothing is."""
-    length = int(rng.integers(3, max(4, len(times) // 3)))
-    first = int(rng.integers(0, max(1, len(times) - length)))
-    rows = np.arange(first, min(first + length, len(times)))
-    centre = rng.uniform(0.05, 0.95, 2) * size_wh + np.cumsum(rng.normal(0, 0.3, (len(rows), 2)), 0) * cell
-    half = cell * rng.uniform(0.6, 2.5, 2)
-    boxes = np.clip(np.concatenate([centre - half, centre + half], 1), 0, np.tile(np.array(size_wh) - 1.0, 2))
-    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
-    level = high - 0.03 * np.abs(_wander(rng, len(rows)))
-    return [_Hot(0, "", rows, boxes, level.clip(0.2, 0.97))]
-
-
-def _wander(rng: np.random.Generator, n: int) -> np.ndarray:
-    """(n,) slow noise of about unit size: white noise at every fourth step, straight lines between."""
-    knots = rng.normal(0, 1, n // 4 + 2)
-    return np.interp(np.arange(n) / 4, np.arange(len(knots)), knots)
-
-
-def _paint(hot: list[_Hot], n: int, shape: tuple[int, int], cell: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(T, h, w) float16 heat: a quiet ground, weak flicker, a flat-topped blob for each hot thing."""
-    ground = rng.uniform(0.18, 0.24)
-    heat = np.full((n, *shape), ground, np.float32)
-    flicker = rng.integers(0, n * shape[0] * shape[1], n // 2)
-    heat.reshape(-1)[flicker] += rng.exponential(0.04, len(flicker)).astype(np.float32)
-    y, x = (np.arange(side, dtype=np.float32) + 0.5 for side in shape)
-    for piece in hot:
-        boxes = piece.boxes.astype(np.float32) / np.tile(cell, 2).astype(np.float32)
-        centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-        # 0.5 is reached at the border of the box.
-        edge = (
-            max(float((THRESHOLD - ground) / max(piece.level.mean() - ground, 0.05)), 0.3) if piece.level.size else 0.5
-        )
-        sharp = -np.log(min(edge, 0.95))
-        across = np.exp(-sharp * np.abs((x - centre[:, :1]) / half[:, :1]) ** 3)
-        down = np.exp(-sharp * np.abs((y - centre[:, 1:]) / half[:, 1:]) ** 3)
-        blob = (piece.level.astype(np.float32) - ground)[:, None, None] * (down[:, :, None] * across[:, None, :])
-        heat[piece.rows] = np.maximum(heat[piece.rows], ground + blob)
-    return np.clip(heat, 0, 1, out=heat).astype(np.float16)
 
 
 def _conclude(
@@ -240,7 +118,7 @@ def _conclude(
     fps: float,
     times: np.ndarray,
     heat: np.ndarray,
-    hot: list[_Hot],
+    hot: list[Hot],
     faults: Faults,
     rng: np.random.Generator,
     real: Real | None,
@@ -253,19 +131,18 @@ def _conclude(
     spans = find_events(rarity, times, 0.0)
     shown = [piece for piece in hot if piece.level.max() >= THRESHOLD]
     if not spans and hot:
-        hottest = max(hot, key=lambda h: float(h.level.max()))
         moment = find_events(rarity, times, float(rarity.max()))[0]
-        inside = (hottest.rows >= moment.start) & (hottest.rows <= moment.end)
-        cut = hottest._replace(rows=hottest.rows[inside], boxes=hottest.boxes[inside], level=hottest.level[inside])
-        events, tracks, kept, told = _told([cut], [moment], truth, times, peak, faults, rng, real)
+        lost = rng.random() < faults.lost
+        suspects = [] if lost else suspects_of(hot, moment, times, float(np.median(heat)))
+        events, tracks, kept, told = _told(suspects, [moment], truth, times, peak, faults, rng, real)
     else:
         events, tracks, kept, told = _told(shown, spans, truth, times, peak, faults, rng, real)
     truth = tellable(truth, told.known, told.coloured)
     source_times = np.arange(round(truth.duration_s * truth.fps)) / truth.fps
     scores = to_score(np.interp(source_times, times, rarity))
-    dull = (scores * rng.uniform(0.7, 1.0)).astype(np.float32)
-    words = np.full_like(scores, max([e.score for e in events if "words" in e.raised_by], default=0.23))
+    parts = _parts(scores, [e for e in events if spans], truth.duration_s, faults, rng)
     width, height = truth.size_wh
+    scene = bool(rng.random() < faults.calibrated)
     evidence = Evidence(
         video=VideoMeta(truth.id, "", truth.duration_s, truth.fps, width, height),
         preset="mini",
@@ -274,20 +151,35 @@ def _conclude(
         events=tuple(events),
         tracks=tuple(tracks),
         has_anomaly=bool(events),
-        confidence=confidence(float(rarity.max()), max(truth.duration_s, 2.0) / 3600, bool(spans), 0.85),
+        confidence=confidence(
+            float(rarity.max()), max(truth.duration_s, 2.0) / 3600, bool(spans), 0.99 if scene else 0.85
+        ),
         summary=summarise(events, tracks),
+        calibration="scene" if scene else "uncalibrated",
         peak_score=round(float(peak.max()), 4),
     )
-    suspects = evidence.to_json() if events and not spans else ""
+    odd = evidence.to_json() if events and not spans else ""
     if not spans:
         evidence = replace(evidence, events=(), tracks=(), has_anomaly=False, summary=summarise([], []))
-    sight = Sight(*_pictures(truth.duration_s, rng), *kept, suspects)
-    parts = {"memory": scores, "decoder": dull, "words": words}
+    sight = Sight(*_pictures(truth.duration_s, rng), *kept, odd)
     return Sample(truth, evidence, Curves(source_times, scores, times, heat, parts=parts, sight=sight), told.matched)
 
 
+def _parts(
+    scores: np.ndarray, events: list[Event], duration_s: float, faults: Faults, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Curves of the parts: those that raised an event follow the score, others stay at what ordinary clips reach; where
+    none is found, any one of the three (the head has no curve here) gave the score."""
+    raised = {part for e in events for part in e.raised_by} or {("memory", "words", "head")[rng.integers(3)]}
+    curves = {}
+    for part in ("memory", "words", *(["decoder"] if rng.random() < faults.decoded else [])):
+        limit = 1.0 if part in raised else usual_peak(duration_s * rng.uniform(0.3, 1.5), rng)
+        curves[part] = np.minimum(scores, limit).astype(np.float32)
+    return curves
+
+
 def _told(
-    hot: list[_Hot],
+    hot: list[Hot],
     spans: list[Span],
     truth: ClipTruth,
     times: np.ndarray,
@@ -328,7 +220,7 @@ def _told(
     return events, tracks, _stacked(looks, colours), out
 
 
-def _track(number: int, piece: _Hot, times: np.ndarray, truth: ClipTruth, seen: Looked) -> Track:
+def _track(number: int, piece: Hot, times: np.ndarray, truth: ClipTruth, seen: Looked) -> Track:
     t, boxes = times[piece.rows], piece.boxes.round(1)
     entry, exit_ = entry_exit(t, boxes, truth.size_wh, float(times[0]), float(times[-1]))
     shares = seen.colours.mean(0)

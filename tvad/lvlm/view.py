@@ -19,9 +19,10 @@ CELLS = GRID[0] * GRID[1]
 PATCH_GAIN = 8.0  # cells are means of unit vectors: this makes their numbers about 1
 LEAST = 1e-3  # heat nearer than this to 0 or 1 counts as this near
 BINS = 8  # of the score curve
+CHANCES = (0.005, 0.02, 0.05, 0.1, 0.2, 1 / math.e)  # borders of the one-hot of chance_of
 FACTS: dict[str, int] = {
     "clip": slots.TIME + 2 + 2,
-    "verdict": 2 + 2 * (slots.MANY + 1) + 6 + BINS + len(slots.PARTS),
+    "verdict": 2 + 2 * (slots.MANY + 1) + 6 + BINS + len(slots.PARTS) + 2 + len(CHANCES) + 1,
 }  # group -> how many numbers
 
 
@@ -166,8 +167,16 @@ def _verdict(evidence: Evidence, curves: Curves) -> np.ndarray:
             numbers,
             bins,
             [_highest(curves.parts.get(part)) for part in slots.PARTS],
+            _chance(chance_of(evidence)),
         ]
     )
+
+
+def _chance(p: float) -> np.ndarray:
+    """A probability, its logarithm, and between which of CHANCES it lies."""
+    place = np.zeros(len(CHANCES) + 1)
+    place[int(np.searchsorted(CHANCES, p, side="right"))] = 1
+    return np.concatenate([[p, math.log(max(p, 1e-5)) / 5], place])
 
 
 def chance_of(evidence: Evidence) -> float:
