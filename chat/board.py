@@ -5,7 +5,6 @@ Next: chat/desk.py
 
 import io
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from chat.facts import noun
 from heatmap.palette import HEAT_FLOOR, heat_tables, track_colour
 from tvad.evidence import Analysis, Event, Evidence, Track
 from tvad.lvlm.view import shown_evidence
+from tvad.stills import thinned
 
 TILES = 256  # heat maps in one picture
 COLUMNS = 16  # of them side by side
@@ -25,7 +25,7 @@ SIGNS = 4  # decimals of numbers that are sent
 def page_data(analysis: Analysis, name: str) -> dict[str, Any]:
     """Everything but pictures. name: as the person knows the video."""
     evidence, curves = analysis
-    times, scores = thinned(curves.times_s, curves.scores)
+    times, scores = thinned(curves.times_s, curves.scores, POINTS)
     return {
         "name": name,
         "duration_s": _rounded(evidence.video.duration_s),
@@ -47,16 +47,6 @@ def page_data(analysis: Analysis, name: str) -> dict[str, Any]:
         "tracks": [_track(t) for t in evidence.tracks],
         "heat": _heat(analysis),
     }
-
-
-def thinned(times_s: np.ndarray, scores: np.ndarray, points: int = POINTS) -> tuple[list[float], list[float]]:
-    """At most `points` of a curve: the highest of each stretch, at its own time, so that no peak is lost."""
-    n = len(times_s)
-    if n <= points:
-        return times_s.astype(float).tolist(), scores.astype(float).tolist()
-    edges = np.arange(points + 1) * n // points
-    kept = [a + int(np.argmax(scores[a:b])) for a, b in pairwise(edges.tolist())]
-    return times_s[kept].astype(float).tolist(), scores[kept].astype(float).tolist()
 
 
 def heat_pictures(heat: np.ndarray) -> list[bytes]:

@@ -289,10 +289,12 @@ def make_timeline(analysis: Analysis, points: int, ticks: int, digit: float) -> 
     """At most `points` of the curve and `ticks` labels; `digit` is the width of a digit as a share of the whole."""
     import numpy as np
 
+    from tvad.stills import thinned
+
     evidence, curves = analysis
     start_s, end_s = _analysed(analysis)
     length_s = end_s - start_s
-    times_s, scores = _thinned(curves.times_s, curves.scores, points)
+    times_s, scores = thinned(curves.times_s, curves.scores, points)
     x = np.clip((times_s - start_s) / length_s, 0.0, 1.0)
     return Timeline(start_s, end_s, x, scores, _ticks(start_s, end_s, ticks), _bands(evidence, start_s, end_s, digit))
 
@@ -303,17 +305,6 @@ def _analysed(analysis: Analysis) -> tuple[float, float]:
     start_s, end_s = analysed_stretch(analysis)
     start_s = max(start_s, 0.0)
     return start_s, max(end_s, start_s + 0.1)
-
-
-def _thinned(times_s: "np.ndarray", scores: "np.ndarray", points: int) -> tuple["np.ndarray", "np.ndarray"]:
-    """Each point the highest of its stretch, so that no peak is lost."""
-    import numpy as np
-
-    every = math.ceil(len(scores) / points)
-    if every <= 1:
-        return times_s, scores
-    starts = np.arange(0, len(scores), every)
-    return times_s[starts], np.maximum.reduceat(scores, starts)
 
 
 def _ticks(start_s: float, end_s: float, most: int) -> tuple[tuple[float, str], ...]:

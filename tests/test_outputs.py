@@ -257,11 +257,11 @@ def test_timeline_of_any_length() -> None:
 
 
 def test_thinned_curve_keeps_a_single_peak() -> None:
-    from tvad.stills import _thinned
+    from tvad.stills import thinned
 
     values = np.zeros(10 * MAX_POINTS + 3, np.float32)
     values[12345] = 1
-    times, thin = _thinned(np.arange(len(values)) / 10, values)
+    times, thin = thinned(np.arange(len(values)) / 10, values)
     assert len(times) == len(thin) <= MAX_POINTS and thin.max() == 1
     assert abs(times[thin.argmax()] - 1234.5) < 2
 

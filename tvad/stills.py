@@ -6,6 +6,7 @@ Next: tvad/evidence.py
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -131,8 +132,8 @@ def _bands(axes: Axes, evidence: Evidence, length_s: float) -> None:
 
 def _curves(axes: Axes, curves: Curves, threshold: float) -> None:
     for (name, part), colour in zip(sorted(curves.parts.items()), PART_COLOURS * 4, strict=False):
-        axes.plot(*_thinned(curves.times_s, part), color=colour, linewidth=0.9, alpha=0.8, label=name)
-    times_s, scores = _thinned(curves.times_s, curves.scores)
+        axes.plot(*thinned(curves.times_s, part), color=colour, linewidth=0.9, alpha=0.8, label=name)
+    times_s, scores = thinned(curves.times_s, curves.scores)
     axes.fill_between(times_s, scores, color=CURVE, alpha=0.10, linewidth=0)
     axes.plot(times_s, scores, color=CURVE, linewidth=1.8, label="score")
     axes.axhline(threshold, color=TEXT, linewidth=0.9, linestyle=(0, (5, 4)), label=f"threshold {threshold:.2g}")
@@ -149,13 +150,13 @@ def _curves(axes: Axes, curves: Curves, threshold: float) -> None:
     )
 
 
-def _thinned(times_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most MAX_POINTS of a curve, each the maximum of its stretch, so that no peak is lost."""
-    every = -(-len(values) // MAX_POINTS)
-    if every <= 1:
+def thinned(times_s: np.ndarray, values: np.ndarray, points: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """At most so many points of a curve: the highest of each stretch, at its own time, so that no peak is lost."""
+    if len(values) <= points:
         return times_s, values
-    starts = np.arange(0, len(values), every)
-    return times_s[starts], np.maximum.reduceat(values, starts)
+    edges = (np.arange(points + 1) * len(values) // points).tolist()
+    kept = [a + int(np.argmax(values[a:b])) for a, b in pairwise(edges)]
+    return times_s[kept], values[kept]
 
 
 def _thumbnails(figure: Figure, axes: Axes, thumbnails: Sequence[tuple[float, np.ndarray]], length_s: float) -> None:
