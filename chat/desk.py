@@ -115,7 +115,8 @@ class Desk:
         visits = list(dict.fromkeys(c.visit for c in reversed(every)))
         late = set(visits[self.limits.visits :])
         for case in {c.id: c for c in [*gone, *(c for c in every if c.visit in late)]}.values():
-            self.forget(case)
+            if case.state != "working":  # its turn comes when the next video is opened
+                self.forget(case)
 
     # What is done with a video
 
@@ -289,7 +290,7 @@ class Desk:
                 lead = f"In the marked region ({region.words()}; highest heat there {heat:.2f}, at {seconds(t_s)}): "
                 yield lead
             yield from asked.ask(question)
-        session.conversation = asked.conversation
+        self._session(case).conversation = asked.conversation  # another one, where events were cut again meanwhile
         where = f" ({region.words()})" if region else ""
         case.said.append((question + where, replace(asked.last, text=lead + asked.last.text)))
 

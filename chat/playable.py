@@ -24,8 +24,8 @@ def is_playable(path: Path) -> bool:
     return probe(path).codec in PLAYED.get(path.suffix.lower(), frozenset())
 
 
-def copy_playable(path: Path, out: Path, stopped: Callable[[], bool] = lambda: False) -> bool:
-    """Write `out`, an mp4 that browsers play, at most 1280 px; whether it was finished. VideoError, OSError."""
+def copy_playable(path: Path, out: Path, stopped: Callable[[], bool] = lambda: False) -> None:
+    """Write `out`, an mp4 that browsers play, at most 1280 px. VideoError, OSError; Stopped leaves nothing."""
     reader = VideoReader(path, fps=None, max_side=MAX_SIDE_PX)
     with VideoWriter(out, reader.info.fps, reader.size_wh) as writer:
         first_s = None
@@ -35,7 +35,6 @@ def copy_playable(path: Path, out: Path, stopped: Callable[[], bool] = lambda: F
                 writer.write(frame, t_s - first_s)
             if stopped():
                 raise Stopped("stopped")
-    return True
 
 
 class Stopped(Exception):  # noqa: N818 - nothing is wrong

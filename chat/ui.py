@@ -8,6 +8,7 @@ never taken from the browser. Next: chat/server.py
 """
 
 import os
+import secrets
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -50,11 +51,6 @@ footer { display: none !important; }
 #tv-title { font-size: 1.05rem; margin: 0; }
 #tv-title h1 { font-size: 1.05rem; margin: 0; }
 """
-WAYS = {
-    "lvlm": "language model, shown the evidence",
-    "text": "language model, told the evidence",
-    "report": "no language model",
-}
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -86,7 +82,7 @@ def page(desk: Desk, login: Login | None = None, root_path: str = "", api: ApiLi
 
 
 def theme() -> gr.Theme:
-    """Plain fonts of the system, no picture, contrast that axe accepts."""
+    """Plain fonts of the system, no picture, labels darker than gradio's."""
     plain_font = ["system-ui", "sans-serif"]
     return gr.themes.Default(
         primary_hue="blue",
@@ -201,9 +197,10 @@ class Hands:
             raise gr.Error("a video is missing")
         try:
             with path.open("rb") as file:
-                case = self.desk.receive("", path.name, iter(lambda: file.read(2**20), b""))
+                # A visit of its own: what many programs send at once must not make room for each other.
+                case = self.desk.receive(secrets.token_urlsafe(16), path.name, iter(lambda: file.read(2**20), b""))
             try:
-                words = self.desk.settings_of("", listed(anomaly), listed(normal))
+                words = self.desk.settings_of(case.visit, listed(anomaly), listed(normal))
                 self.desk.analyse(case, words, lambda share, note: None)
                 for _ in self.desk.ask(case, question.strip() or FIRST):
                     pass

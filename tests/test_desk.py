@@ -177,6 +177,32 @@ def test_another_rate_cuts_other_events_and_keeps_the_dialogue(
     assert len(case.analysis.evidence.events) == 3
 
 
+def test_events_cut_again_during_an_answer_keep_it(
+    tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, monkeypatch)
+    case = ready(desk, tiny_video())
+    answer = desk.ask(case, "What is anomalous?")
+    next(answer)
+    desk.recut(case, 500.0)
+    list(answer)
+    assert case.session and [t.question for t in case.session.conversation.turns] == case.asked == [
+        "What is anomalous?"
+    ]
+
+
+def test_what_is_looked_at_makes_no_room(tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = make_desk(tmp_path, monkeypatch, Limits(cases=1))
+    video = tiny_video()
+    first = opened(desk, video)
+    first.state = "working"
+    second = opened(desk, video)
+    assert first.folder.exists() and desk.cases("a") == [first, second]
+    first.state = "ready"
+    third = opened(desk, video)
+    assert desk.cases("a") == [third] and not first.folder.exists()
+
+
 def test_taking_back_forgets_questions(tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = make_desk(tmp_path, monkeypatch)
     case = ready(desk, tiny_video())
