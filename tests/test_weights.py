@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tvad.presets import PRESETS, get_preset
+from tvad.repos import Repo, folder_name
 from tvad.weights import MissingWeights, Weight, require
 
 
@@ -64,11 +65,15 @@ def test_every_preset_is_complete(name: str) -> None:
     assert preset.explain_weights["report"] == (), "the report needs no language model"
     assert len({w.name for w in preset.weights}) == len(preset.weights)
     for weight in preset.weights:
-        assert re.fullmatch(r"[0-9a-f]{64}", weight.sha256)
         assert weight.size_bytes > 0
         assert weight.licence
         assert weight.source
-        assert "==" in weight.package
+        if isinstance(weight, Repo):
+            assert folder_name(weight.repo)
+            assert weight.revision is None or re.fullmatch(r"[0-9a-f]{40}", weight.revision)
+        else:
+            assert re.fullmatch(r"[0-9a-f]{64}", weight.sha256)
+            assert "==" in weight.package
     assert not set(preset.anomaly) & set(preset.normal)
 
 

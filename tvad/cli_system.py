@@ -1,4 +1,4 @@
-"""The commands about the program itself: models, doctor, cache, version."""
+"""The commands about the program itself: doctor, cache, version."""
 
 import datetime
 from typing import Annotated
@@ -6,53 +6,12 @@ from typing import Annotated
 import typer
 
 from tvad import __version__, cache, cli_show
-from tvad.presets import PRESETS
-from tvad.presets.own import own_weights
 
 app = typer.Typer()
 cache_app = typer.Typer(help="Show or clear the analyses that are kept.", invoke_without_command=True)
 app.add_typer(cache_app, name="cache")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@app.command()
-def models(as_json: Json = False) -> None:
-    """The presets: which weights, from where, under which licence, how large, and whether they are here."""
-    rows = [
-        {
-            "preset": preset.name,
-            "weights": weight.name,
-            "use": weight.use,
-            "package": weight.package,
-            "licence": weight.licence,
-            "source": weight.source,
-            "size_bytes": weight.size_bytes,
-            "sha256": weight.sha256,
-            "present": weight.find() is not None,
-        }
-        for preset in PRESETS.values()
-        for weight in (*preset.weights, *own_weights(preset.name))
-    ]
-    if as_json:
-        return cli_show.print_json({"models": rows})
-    for preset in PRESETS.values():
-        print(f"{preset.name}: {preset.summary}; runs on {preset.runs_on}")
-    cli_show.table(
-        ("weights", "use", "package", "licence", "size", "sha256", "here"),
-        (
-            (
-                row["weights"],
-                row["use"],
-                row["package"],
-                row["licence"],
-                cli_show.size(int(str(row["size_bytes"]))),
-                str(row["sha256"])[:12],
-                "yes" if row["present"] else "no",
-            )
-            for row in rows
-        ),
-    )
 
 
 @app.command()

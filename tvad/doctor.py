@@ -16,6 +16,8 @@ from typing import Literal
 from tvad import cache
 from tvad.presets import PRESETS
 from tvad.presets.own import own_weights
+from tvad.repos import Repo
+from tvad.weights import Weight
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "gif")
 ENCODERS = ("libx264",)
@@ -96,13 +98,26 @@ def _weights() -> list[Check]:
     found = []
     for preset in PRESETS.values():
         for weight in (*preset.weights, *own_weights(preset.name)):
-            whole = weight.is_whole()
-            text = f"{weight.size_bytes / 1e6:.1f} MB, sha256 as known" if whole else ""
-            problem = "not installed" if weight.find() is None else "damaged: not the known sha256"
-            found.append(
-                Check(f"{preset.name}: {weight.name}", whole, text or f"{problem}; run: {weight.command}", True)
-            )
+            name = f"{preset.name}: {weight.name}"
+            found.append(_repo(name, weight) if isinstance(weight, Repo) else _package(name, weight))
     return found
+
+
+def _package(name: str, weight: Weight) -> Check:
+    whole = weight.is_whole()
+    text = f"{weight.size_bytes / 1e6:.1f} MB, sha256 as known" if whole else ""
+    problem = "not installed" if weight.find() is None else "damaged: not the known sha256"
+    return Check(name, whole, text or f"{problem}; run: {weight.command}", True)
+
+
+def _repo(name: str, repo: Repo) -> Check:
+    """A model of a hub is there for who pulls it: none is nothing that is missing. Sizes only; many are large."""
+    if repo.find() is None:
+        return Check(name, True, f"not pulled ({repo.size_bytes / 1e9:.1f} GB); to get it: {repo.command}")
+    wrong = repo.problems(read=False)
+    return Check(
+        name, not wrong, f"{wrong[0]}; run: {repo.command}" if wrong else f"{repo.folder}, sizes as pulled", True
+    )
 
 
 def _cache() -> Check:

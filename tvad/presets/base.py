@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heatmap.levels import AlarmLevel, Alarms
+from tvad.repos import Repo
 from tvad.weights import Weight
 
 
@@ -12,7 +13,8 @@ class Preset:
     """Names of models and words that belong together.
 
     vision: timm name of the encoder behind the heat. analysis: the weights an analysis needs.
-    explain: the default way of answering; explain_weights: way of answering -> the further weights it needs.
+    explain: the default way of answering; explain_weights: way of answering -> the further weights it needs: packages
+    (tvad/weights.py), or repositories of a hub, pinned (tvad/repos.py).
     anomaly, normal: the words used when the user gives none.
     alarms: memory, heat, words, decoder, decoder heat, head -> how often ordinary footage of unknown cameras reaches a
     level; used without a scene. decoder: folder of the trained heat decoder. head: folder of the trained temporal head.
@@ -22,9 +24,9 @@ class Preset:
     summary: str
     runs_on: str
     vision: str
-    analysis: tuple[Weight, ...]
+    analysis: tuple[Weight | Repo, ...]
     explain: str
-    explain_weights: dict[str, tuple[Weight, ...]]
+    explain_weights: dict[str, tuple[Weight | Repo, ...]]
     anomaly: tuple[str, ...]
     normal: tuple[str, ...]
     alarms: dict[str, AlarmLevel]
@@ -38,12 +40,12 @@ class Preset:
         return Alarms(*levels) if all(levels) else None  # type: ignore[arg-type]
 
     @property
-    def weights(self) -> tuple[Weight, ...]:
+    def weights(self) -> tuple[Weight | Repo, ...]:
         """All weights, those of the analysis first, each once."""
         every = [*self.analysis, *(w for needed in self.explain_weights.values() for w in needed)]
         return tuple(dict.fromkeys(every))
 
-    def needed(self, explain: str) -> tuple[Weight, ...]:
+    def needed(self, explain: str) -> tuple[Weight | Repo, ...]:
         """The further weights of a way of answering; ValueError lists the ways this preset knows."""
         if explain not in self.explain_weights:
             known = list(self.explain_weights)
