@@ -1,11 +1,13 @@
-"""The verbs, for programs: `analyze` and `ask`. The roof: it looks up to `chat`, inside functions only.
+"""The verbs, for programs: `analyze`, `ask`, `caption`. The roof: it looks up to `chat`, inside functions only.
 
 Next: tvad/detector.py
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tvad import cache
 from tvad.evidence import Analysis
@@ -14,6 +16,7 @@ from tvad.settings import Settings
 from tvad.weights import require
 
 if TYPE_CHECKING:
+    from chat.captions.engine import Count
     from chat.session import Answer, Session
     from tvad.progress import Progress
 
@@ -81,3 +84,73 @@ def ask(video: str | Path, question: str, settings: Settings | None = None, *, e
     for _word in session.ask(question):
         pass
     return session.last
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """What a batch did. paths: the files it wrote. failures: the file of failures, where there are any.
+    failed_before: failures of earlier runs that were not tried again."""
+
+    count: "Count"
+    paths: tuple[Path, ...]
+    failures: Path | None
+    failed_before: int
+
+
+def caption(
+    videos: Sequence[str | Path],
+    out: str | Path,
+    settings: Settings | None = None,
+    *,
+    style: str = "short",
+    prompt: str | None = None,
+    explain: str | None = None,
+    workers: int | None = None,
+    limit: int | None = None,
+    shard: str = "1/1",
+    seed: int = 0,
+    retry_failed: bool = False,
+    restart: bool = False,
+    time_limit_s: float = 300.0,
+    memory_limit_gb: float = 4.0,
+    use_cache: bool = True,
+    progress: "Callable[[Count], None] | None" = None,
+    note: Callable[[str], None] | None = None,
+    stdin: IO[bytes] | None = None,
+) -> Captioned:
+    """Caption many videos into `out` (JSON lines); what an earlier call with the same `out` did is kept.
+
+    Called from a script, it needs the script's `if __name__ == "__main__":`, for it starts processes. Raises ValueError
+    (a wrong choice), MissingWeights, SceneError, OSError (an unreadable scene or output), JournalError (`out` was begun
+    with other settings, or another run writes it), OutputFull (no room; what is done is kept). A video that cannot be
+    captioned raises nothing.
+    """
+    from chat.captions import engine, files
+    from chat.captions.words import Wanted
+    from tvad.batch.inputs import Shard, collect
+    from tvad.batch.journal import Journal
+    from tvad.batch.pool import Limits
+
+    settings, out = settings or Settings(), Path(out)
+    preset = get_preset(settings.preset)
+    wanted = Wanted(style, explain or preset.explain, prompt)
+    limits = Limits(time_limit_s, memory_limit_gb)
+    items = collect([os.fspath(v) for v in videos], stdin, Shard.parse(shard))[:limit]
+    require((*preset.analysis, *preset.needed(wanted.explain)))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    look = engine.Look(settings, wanted.explain, use_cache, seed)
+    log, failures = out.with_name(f"{out.name}.journal"), out.with_name("failures.jsonl")
+    count = engine.Count()
+    with Journal(log, engine.about(settings, wanted, seed), restart) as journal:
+        if journal.lost and note:
+            note(f"{log}: {journal.lost} damaged lines; their videos are captioned again")
+        try:
+            steps = engine.caption_all(items, journal, look, wanted, workers or cores, limits, retry_failed)
+            for count in steps:
+                if progress:
+                    progress(count)
+        finally:
+            keys = [item.key for item in items]
+            files.write_lines(out, files.jsonl_lines(r for ok, r in journal.entries(keys) if ok))
+            failed = files.write_failures(failures, out.name, (r for ok, r in journal.entries(keys) if not ok))
+    return Captioned(count, (out,), failures if failed else None, failed - count.failed)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tvad import cache, cli_models, cli_serve, cli_show, cli_synth, cli_system, cli_temporal, cli_train
+from tvad import cache, cli_caption, cli_models, cli_serve, cli_show, cli_synth, cli_system, cli_temporal, cli_train
 from tvad.cli_exit import checked, named_failures, report_bug, terminated
 from tvad.cli_options import with_settings
 from tvad.evidence import Analysis, Curves, Evidence
@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(cli_caption.app)
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_serve.app)
 app.add_typer(cli_system.app)

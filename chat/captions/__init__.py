@@ -1,0 +1,1 @@
+"""Captions of many videos: words for each, and the files they are written to."""

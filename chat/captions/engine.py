@@ -1,0 +1,165 @@
+"""The local engine: videos are looked at in worker processes while the captions of those before are worded here.
+
+Every caption is in the journal, on the disk, before it counts; what the journal has is not done again.
+
+Next: chat/captions/files.py
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from chat.captions.words import Wanted, record_of
+from chat.session import Answer, Session
+from tvad import cache
+from tvad.batch.inputs import Item
+from tvad.batch.journal import Journal
+from tvad.batch.pool import Limits, Outcome, Pool, Task, Tell, Unfit
+from tvad.evidence import Evidence
+from tvad.lvlm.view import View
+from tvad.settings import Settings
+from tvad.video import VideoError, probe, sha256_of
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What wording a caption needs of an analysed video. view: where a language model is shown it."""
+
+    evidence: Evidence
+    view: View | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """Makes the task of a worker: an item to what is found in it. seed: of the sample that a clip's memory keeps."""
+
+    settings: Settings
+    explain: str = "report"
+    use_cache: bool = True
+    seed: int = 0
+    threads: int | None = None
+
+    def __call__(self) -> Task[Looked]:
+        """Load what the analysis needs. MissingWeights, SceneError, OSError or ValueError where that fails."""
+        if self.threads:
+            os.environ.setdefault("OMP_NUM_THREADS", str(self.threads))
+        from tvad.detector import Detector
+
+        detector = Detector.from_settings(self.settings)
+        if self.seed:
+            detector = replace(detector, seed=self.seed)
+        config = None
+        if self.explain == "lvlm":
+            from tvad.lvlm.adapter import shipped
+
+            config = shipped(self.settings.preset).config.rae.view
+
+        def look(item: Item, tell: Tell) -> Looked:
+            try:
+                return self._looked(detector, item, tell, config)
+            except VideoError as error:
+                raise Unfit(str(error).replace(f"{item.path}: ", "", 1)) from None
+
+        return look
+
+    def _looked(self, detector: Any, item: Item, tell: Tell, config: Any) -> Looked:
+        from tvad.lvlm.view import view_of
+
+        probe(item.path)  # what cannot be read is said before it is hashed
+        # An analysis with another seed is not the one that the cache knows.
+        key = cache.analysis_key(sha256_of(item.path), self.settings) if self.use_cache and not self.seed else None
+        analysis = cache.load(key, item.path) if key else None
+        if analysis is None:
+            analysis = detector.analyze(item.path, lambda p: tell(p.done_s, p.total_s))
+            if key:
+                with suppress(OSError):  # a cache that cannot be written costs time only
+                    cache.store(key, analysis)
+        return Looked(analysis.evidence, view_of(analysis.evidence, analysis.curves, config=config) if config else None)
+
+
+@dataclass
+class Count:
+    """How far a batch is. video_s: seconds of video captioned in this run; under_way_s: of those in the works."""
+
+    total: int = 0
+    before: int = 0
+    done: int = 0
+    failed: int = 0
+    anomalous: int = 0
+    video_s: float = 0.0
+    under_way_s: float = 0.0
+
+    @property
+    def left(self) -> int:
+        return self.total - self.before - self.done - self.failed
+
+
+def caption_all(
+    items: Sequence[Item],
+    journal: Journal,
+    look: Callable[[], Task[Looked]],
+    wanted: Wanted,
+    workers: int,
+    limits: Limits,
+    retry_failed: bool = False,
+    batch: int = 8,
+) -> Iterator[Count]:
+    """Caption what the journal does not have yet, each into it as it is done; yields the count after every step.
+
+    retry_failed: what failed before is tried again. batch: captions worded together at most.
+    """
+    todo = [i for i in items if i.key not in journal or (retry_failed and not journal.is_ok(i.key))]
+    count = Count(total=len(items), before=len(items) - len(todo))
+    yield count
+    if not todo:
+        return
+    with Pool(look, min(workers, len(todo)), limits, ahead=2 * batch) as pool:
+        for outcomes in pool.run(todo):
+            for some in (outcomes[n : n + batch] for n in range(0, len(outcomes), batch)):
+                _write(some, journal, wanted, count)
+                yield count
+            count.under_way_s = pool.under_way_s
+            yield count
+
+
+def _write(outcomes: Sequence[Outcome[Looked]], journal: Journal, wanted: Wanted, count: Count) -> None:
+    looked = [(o.item, o.value) for o in outcomes if o.value is not None]
+    records = worded([value for _, value in looked], wanted)
+    entries = [(item.key, item.path, True, record) for (item, _), record in zip(looked, records, strict=True)]
+    failures = [(o.item.key, o.item.path, False, failure(o)) for o in outcomes if o.value is None]
+    journal.append([*entries, *failures])
+    count.done += len(entries)
+    count.failed += len(failures)
+    count.anomalous += sum(record["has_anomaly"] for record in records)
+    count.video_s += sum(value.evidence.video.duration_s for _, value in looked)
+
+
+def worded(looked: Sequence[Looked], wanted: Wanted) -> list[dict[str, Any]]:
+    """The records of some videos."""
+    return [record_of(found.evidence, wanted, answers_about(found, wanted)) for found in looked]
+
+
+def answers_about(found: Looked, wanted: Wanted) -> list[Answer]:
+    """What is answered to the questions of a caption, in one dialogue; none where the caption is made by rules."""
+    if wanted.by_rules:
+        return []
+    session = Session(found.evidence, wanted.explain, view=found.view)
+    answers = []
+    for question in wanted.questions:
+        for _word in session.ask(question):
+            pass
+        answers.append(session.last)
+    return answers
+
+
+def failure(outcome: Outcome[Any]) -> dict[str, Any]:
+    """What is written about a video that could not be captioned."""
+    return {"video": {"path": outcome.item.path}, "kind": outcome.kind, "reason": outcome.reason}
+
+
+def about(settings: Settings, wanted: Wanted, seed: int) -> dict[str, Any]:
+    """What all captions of one journal have in common. The scene counts by content. OSError when it cannot be read."""
+    scene = sha256_of(settings.scene) if settings.scene else None
+    return settings.to_dict() | {"scene": scene, "seed": seed, **asdict(wanted)}
