@@ -16,13 +16,13 @@ demo: .venv/.installed examples/plaza.mp4
 
 # One thread: the tensors of tests are tiny, and threads that wait for each other cost minutes where the machine is busy.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow and not gpu" $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" $(PYTEST_FLAGS)
 
 test-slow: .venv/.installed-dev
-	$(BIN)/pytest -m "slow and not gpu"
+	$(BIN)/pytest -q -m "slow and not gpu"
 
 test-gpu: .venv/.installed-dev
-	$(BIN)/pytest -m gpu
+	$(BIN)/pytest -q -m gpu
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

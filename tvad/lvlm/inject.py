@@ -40,6 +40,11 @@ class Injector:
         finally:
             self._waiting = None
 
+    @contextmanager
+    def nothing(self) -> Iterator[None]:
+        """Within, placeholders are refused as ever: for calls that have no embeddings."""
+        yield
+
     def _write(self, layer: torch.nn.Module, given: tuple[torch.Tensor, ...], words: torch.Tensor) -> torch.Tensor:
         here = given[0] == self._placeholder  # (B, S)
         found = here.sum(1)
