@@ -1,7 +1,12 @@
 """Fixtures that several tests share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+# The tensors of tests are tiny, and threads that wait for each other cost minutes where the machine is busy. Read by
+# torch and OpenMP when they are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import clips
 import pytest
