@@ -124,11 +124,13 @@ def subtitles(evidence: Evidence, kind: str) -> str:
         cues = [(0.0, evidence.video.duration_s, "no-event", [f"{verdict(evidence)} ({calibration(evidence)})"])]
     if kind == "srt":
         return "\n".join(
-            f"{number}\n{_times(start_s, end_s, ',')}\n" + "\n".join(line.translate(SRT_SIGNS) for line in lines) + "\n"
+            f"{number}\n{cue_times(start_s, end_s, ',')}\n"
+            + "\n".join(line.translate(SRT_SIGNS) for line in lines)
+            + "\n"
             for number, (start_s, end_s, _, lines) in enumerate(cues, 1)
         )
     return "WEBVTT\n" + "".join(
-        f"\n{name}\n{_times(start_s, end_s, '.')}\n" + "\n".join(_vtt(line) for line in lines) + "\n"
+        f"\n{name}\n{cue_times(start_s, end_s, '.')}\n" + "\n".join(vtt_text(line) for line in lines) + "\n"
         for start_s, end_s, name, lines in cues
     )
 
@@ -141,11 +143,12 @@ def _cue_lines(evidence: Evidence, event: Event) -> list[str]:
     return [first, one_line(things(evidence, event)[0] + more)]
 
 
-def _vtt(text: str) -> str:
+def vtt_text(text: str) -> str:
+    """A line of text as WebVTT has it; no sign of it is markup."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _times(start_s: float, end_s: float, mark: str) -> str:
+def cue_times(start_s: float, end_s: float, mark: str) -> str:
     """ "00:00:05,000 --> 00:00:10,000"; a cue lasts at least a millisecond, for WebVTT forbids an empty one."""
     start_ms = max(round(start_s * 1000), 0)
     end_ms = max(round(end_s * 1000), start_ms + 1)

@@ -290,3 +290,25 @@ def test_natural_order_is_the_same_in_any_directory_order() -> None:
 def test_the_start_of_a_video_error_is_the_path(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="no such file"):
         probe(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "matrix", [(0, 0, 0, 0), (0, 1, 0, 0), (1, 0, 0, 0), (0, 0, 1, 0), (1, 1, 1, 1), (0, -1, 1, 0)]
+)
+def test_a_damaged_display_matrix_leaves_pictures_that_fit(tiny_video: Make, matrix: tuple[int, ...]) -> None:
+    path = tiny_video("a.mp4", count=5)
+    clips.rotate_flag(path, matrix)  # type: ignore[arg-type]
+    reader = VideoReader(path)
+    assert {c.frames.shape[1:3] for c in reader} == {(reader.info.height, reader.info.width)}
+
+
+def test_a_count_of_frames_that_lies_is_measured(tiny_video: Make) -> None:
+    path = tiny_video("a.mp4", count=24, fps=12)
+    data = bytearray(path.read_bytes())
+    runs = data.index(b"stts") + 8  # how many runs of frames, then (frames, ticks) of each
+    assert int.from_bytes(data[runs + 4 : runs + 8], "big") == 24
+    data[runs + 4 : runs + 8] = (0x7FFFFFFF).to_bytes(4, "big")
+    path.write_bytes(data)
+    info = probe(path)
+    assert info.fps == pytest.approx(12, rel=0.1)
+    assert info.n_frames_hint == 24

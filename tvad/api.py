@@ -4,10 +4,10 @@ Next: tvad/detector.py
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from tvad import cache
 from tvad.evidence import Analysis
@@ -105,6 +105,7 @@ def caption(
     style: str = "short",
     prompt: str | None = None,
     explain: str | None = None,
+    formats: Sequence[str] = (),
     workers: int | None = None,
     limit: int | None = None,
     shard: str = "1/1",
@@ -120,12 +121,15 @@ def caption(
 ) -> Captioned:
     """Caption many videos into `out` (JSON lines); what an earlier call with the same `out` did is kept.
 
+    formats: of chat.captions.formats.FORMATS, written beside `out`.
+
     Called from a script, it needs the script's `if __name__ == "__main__":`, for it starts processes. Raises ValueError
     (a wrong choice), MissingWeights, SceneError, OSError (an unreadable scene or output), JournalError (`out` was begun
     with other settings, or another run writes it), OutputFull (no room; what is done is kept). A video that cannot be
     captioned raises nothing.
     """
     from chat.captions import engine, files
+    from chat.captions.formats import FORMATS, beside
     from chat.captions.words import Wanted
     from tvad.batch.inputs import Shard, collect
     from tvad.batch.journal import Journal
@@ -134,6 +138,12 @@ def caption(
     settings, out = settings or Settings(), Path(out)
     preset = get_preset(settings.preset)
     wanted = Wanted(style, explain or preset.explain, prompt)
+    if out.suffix != ".jsonl":
+        raise ValueError(f"the captions go to a .jsonl file, not {out.name!r}; others beside it by --format (-o)")
+    if unknown := [name for name in formats if name not in FORMATS]:
+        raise ValueError(f"no format {unknown[0]!r}; choose some of {list(FORMATS)} (--format)")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}; it must be 1 or more (--workers)")
     limits = Limits(time_limit_s, memory_limit_gb)
     items = collect([os.fspath(v) for v in videos], stdin, Shard.parse(shard))[:limit]
     require((*preset.analysis, *preset.needed(wanted.explain)))
@@ -151,6 +161,13 @@ def caption(
                     progress(count)
         finally:
             keys = [item.key for item in items]
-            files.write_lines(out, files.jsonl_lines(r for ok, r in journal.entries(keys) if ok))
+
+            def records() -> Iterator[dict[str, Any]]:
+                return (record for ok, record in journal.entries(keys) if ok)
+
+            files.write_lines(out, files.jsonl_lines(records()))
+            for name in formats:
+                FORMATS[name].write(beside(out, name), records)
             failed = files.write_failures(failures, out.name, (r for ok, r in journal.entries(keys) if not ok))
-    return Captioned(count, (out,), failures if failed else None, failed - count.failed)
+    paths = (out, *(beside(out, name) for name in formats))
+    return Captioned(count, paths, failures if failed else None, failed - count.failed)

@@ -9,7 +9,7 @@ import typer
 
 from tvad import cli_show
 from tvad.cli_exit import FAILED, UNREADABLE, WRONG_USAGE, checked, named_failures, stop
-from tvad.cli_options import with_settings
+from tvad.cli_options import with_settings, words
 from tvad.settings import Settings
 
 app = typer.Typer()
@@ -33,6 +33,9 @@ def caption(
         str | None,
         typer.Option("--explain", help="Who words it: report (no model), text or lvlm. Default: the preset's."),
     ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="NAMES", help="Also, beside -o: csv, srt, vtt, coco, mot, fiftyone.")
+    ] = "",
     workers: Annotated[int | None, typer.Option("--workers", help="Videos looked at at once. Default: cores.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="Only the first N videos.")] = None,
     shard: Annotated[str, typer.Option("--shard", metavar="i/n", help="Only the i-th of n shares.")] = "1/1",
@@ -67,6 +70,7 @@ def caption(
                     style=style,
                     prompt=prompt,
                     explain=explain,
+                    formats=words(formats) or (),
                     workers=workers,
                     limit=limit,
                     shard=shard,

@@ -80,8 +80,9 @@ class Container:
             if first is None:
                 raise VideoError(f"{path}: no frame could be decoded; the file is damaged or cut off")
             self.offset_s = float(first.time or 0.0)
-            self.turns = round(first.rotation / 90) % 4  # quarter turns counter-clockwise
+            turns = round(first.rotation / 90) % 4 if np.isfinite(first.rotation) else 0  # counter-clockwise
             self._matrix = _display_matrix(first)
+            self._sideways = self._matrix[0] == 0  # rows are shown as columns
             fps = float(stream.average_rate or stream.guessed_rate or 0) or DEFAULT_FPS
             formats = set(container.format.name.split(","))
             self._indexed = bool(formats & INDEXED_FORMATS)
@@ -92,13 +93,14 @@ class Container:
             codec, self._count = stream.codec_context.name, stream.frames or None
         self._promised_s = duration_s
         count = self._count
-        if duration_s <= 0 or (fps > ABSURD_FPS and not count):
+        rate = count / duration_s if count and duration_s > 0 else fps
+        if duration_s <= 0 or rate > ABSURD_FPS:  # a header may lie about its count as about its rate
             duration_s, count = self._measured(fps)
         # An AVI's count outlives its frames: a cut one has the right rate and the wrong count.
         if "avi" not in formats and _rate_is_wrong(fps, count, duration_s) and count:
             fps = count / duration_s
-        size = (height, width) if self.turns % 2 else (width, height)
-        self.info = VideoInfo(str(path), duration_s, fps, *size, codec, self.turns * 90, count)
+        size = (height, width) if self._sideways else (width, height)
+        self.info = VideoInfo(str(path), duration_s, fps, *size, codec, turns * 90, count)
 
     def _opened(self) -> av.container.InputContainer:
         allowed = ",".join(sorted(av.formats_available - REFUSED_FORMATS))
@@ -254,7 +256,7 @@ class Container:
     def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray:
         """RGB uint8 (height, width, 3) as displayed, on memory of the frame's. Transparency is ignored."""
         assert isinstance(frame, VideoFrame)
-        width, height = size_wh[::-1] if self.turns % 2 else size_wh
+        width, height = size_wh[::-1] if self._sideways else size_wh
         kernel = "AREA" if frame.width > 1.5 * width else "BILINEAR"
         rgb = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=kernel, threads=1)
         plane = rgb.planes[0]
@@ -285,7 +287,8 @@ def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     whole = [int.from_bytes(raw[i : i + 4], sys.byteorder, signed=True) for i in (0, 4, 12, 16)]
     a, b, c, d = (int(np.sign(v)) if 2 * abs(v) > max(map(abs, whole)) else 0 for v in whole)
     turned = abs(whole[1]) > abs(whole[0])
-    return (0, b, c, 0) if turned else (a, 0, 0, d)
+    found = (0, b, c, 0) if turned else (a, 0, 0, d)
+    return found if sum(map(abs, found)) == 2 else (1, 0, 0, 1)  # a damaged one shows nothing, or a line
 
 
 def _displayed(rgb: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:

@@ -1,0 +1,68 @@
+"""A look at videos without models, for worker processes; run as a program it captions a folder with it.
+
+python caption_fakes.py OUT VIDEOS...
+"""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cli_fakes import make_analysis
+
+from chat.captions import engine
+from chat.captions.engine import Looked
+from tvad import api
+from tvad.batch.inputs import Item
+from tvad.batch.pool import Task, Tell, Unfit
+from tvad.settings import Settings
+
+TAKES_S = 0.02
+
+
+@dataclass(frozen=True)
+class FakeLook:
+    """The name decides: what has an odd number is anomalous; "crash", "hang", "bug", "unfit" and "swell" do that."""
+
+    settings: Settings = Settings()  # noqa: RUF009 - a frozen value
+    explain: str = "report"
+    use_cache: bool = True
+    seed: int = 0
+
+    def __call__(self) -> Task[Looked]:
+        return look
+
+
+def look(item: Item, tell: Tell) -> Looked:
+    name = Path(item.path).stem
+    if name.startswith("crash"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if name.startswith("once"):  # crashes the first time
+        mark = Path(item.path).with_suffix(".mark")
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGSEGV)
+    if name.startswith("hang"):
+        time.sleep(60)
+    if name.startswith("bug"):
+        raise KeyError(f"{name}\nin two lines")
+    if name.startswith("unfit"):
+        raise Unfit("it is damaged")
+    held = bytearray(600_000_000) if name.startswith("swell") else b""
+    for n in range(4 if held else 1):
+        time.sleep(0.5 if held else TAKES_S)
+        tell(float(n), 4.0)
+    number = int("".join(c for c in name if c.isdecimal()) or 0)
+    evidence = make_analysis(item.path, number % 2 == 1).evidence
+    return Looked(replace(evidence, video=replace(evidence.video, duration_s=float(number + 1))))
+
+
+def main() -> None:
+    engine.Look = FakeLook  # type: ignore[misc,assignment]
+    api.caption(sys.argv[2:], sys.argv[1], explain="report", workers=1, formats=("csv", "srt"))
+
+
+if __name__ == "__main__":
+    main()
