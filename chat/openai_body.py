@@ -14,8 +14,8 @@ from typing import Any
 
 from chat import facts
 from chat.conversation import Conversation, Turn
+from chat.meaning import understand
 from chat.openai_media import Refused
-from chat.questions import read_question
 from chat.report import narrate
 from chat.session import WAYS, Answer
 from tvad.evidence import Evidence
@@ -217,12 +217,12 @@ def _clean(text: str) -> str:
 
 
 def remembered(evidence: Evidence, earlier: tuple[tuple[str, str], ...]) -> Conversation:
-    """The dialogue so far, as a session would have kept it: what each question was about is read from it anew, by
-    rules, and no language model is asked again."""
+    """The dialogue so far, as a session would have kept it: what each question was about is read from it anew,
+    and no language model is asked again."""
     note = facts.uncalibrated_note(evidence)
     talk = Conversation()
     for question, answer in earlier:
-        read = read_question(question)
+        read = understand(question)
         said = narrate(evidence, read, talk)
         words = UNSURE.sub("", answer.removesuffix(note).rstrip() if note else answer)
         talk = talk.add(Turn(read.text, words, said.kinds, said.focus))

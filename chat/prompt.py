@@ -14,6 +14,7 @@ from chat.conversation import Conversation
 from chat.facts import article, capital, seconds, stretch
 from chat.focus import of_event, resolve
 from chat.lexicon import plural
+from chat.meaning import understand
 from chat.questions import (
     APPEARANCE,
     COUNT,
@@ -27,7 +28,6 @@ from chat.questions import (
     WHETHER,
     WHY,
     Question,
-    read_question,
 )
 from chat.report import narrate
 from tvad.evidence import Event, Evidence, Track
@@ -78,7 +78,7 @@ def fact_lines(evidence: Evidence, conversation: Conversation, question: str) ->
     if not evidence.events:
         length = seconds(evidence.video.duration_s)
         return [f"There is no anomaly in the video of {length}.", "No score reached the alarm threshold."]
-    read = read_question(question)
+    read = understand(question)
     resolved = resolve(read, evidence, conversation)
     if resolved.unknown or _wants_judgement(read, resolved.kinds):
         return [narrate(evidence, read, conversation).text]

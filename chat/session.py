@@ -19,8 +19,9 @@ from chat.beyond import declines
 from chat.check import conflicts
 from chat.conversation import Conversation, Turn
 from chat.lexicon import singular
+from chat.meaning import understand
 from chat.prompt import build_lvlm_messages, build_messages
-from chat.questions import BEYOND, SURE, WHETHER, WHY, Question, read_question
+from chat.questions import BEYOND, SURE, WHETHER, WHY, Question
 from chat.report import Said, narrate
 from tvad.evidence import Evidence
 from tvad.explainer import NO, YES, Explainer, open_explainer
@@ -96,7 +97,7 @@ class Session:
 
     def ask(self, question: str) -> Iterator[str]:
         """Answer in pieces; together they are `last.text`. A turn counts once its last piece was taken."""
-        read = read_question(question)
+        read = understand(question)
         said = narrate(self.evidence, read, self.conversation)
         first = not self.conversation.turns
         heard = _Heard()

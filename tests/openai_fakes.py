@@ -94,12 +94,13 @@ class Slow(FakeExplainer):
         super().__init__()
         self.words = words
         self.let = threading.Semaphore(0)
-        self.said = 0
+        self.asked = self.said = 0
         self.ended = ""
 
     def stream(self, messages: Messages, max_new_tokens: int = 160, first: Sequence[str] = ()) -> Iterator[str]:
         try:
             for word in self.words:
+                self.asked += 1
                 assert self.let.acquire(timeout=10)
                 self.said += 1
                 yield word

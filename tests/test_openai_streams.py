@@ -131,7 +131,7 @@ def test_hanging_up_ends_the_computation(stream: bool, url: str, temporary: Path
         hung_up = asyncio.Event()
         answer = asyncio.create_task(call(app(service), body(url, stream=stream), hung_up=hung_up))
         slow.let.release(2)
-        while slow.said != 2:
+        while slow.asked != 3:  # what is looked at between two words has been: the thread waits for the third
             await asyncio.sleep(0.002)
         assert list(temporary.iterdir())
         hung_up.set()

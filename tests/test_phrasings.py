@@ -8,6 +8,7 @@ import pytest
 from chat.questions import read_question
 from training.datasets.phrasings import FORMS, KINDS, phrasings, templates
 from training.datasets.phrasings.disturb import disturbed
+from training.datasets.phrasings.wider import WIDER
 from training.datasets.qa import SHARES
 
 MAIN = (
@@ -39,7 +40,8 @@ def test_there_are_hundreds() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_about_a_fifth_is_kept_for_the_test(kind: str) -> None:
-    train, test = len(phrasings(kind, "train")), len(phrasings(kind, "test"))
+    # Of what was written together; the wordings of wider.py came later, for training alone.
+    train, test = len(phrasings(kind, "train")) - len(WIDER.get(kind, ())), len(phrasings(kind, "test"))
     assert 0.14 <= test / (train + test) <= 0.3
 
 

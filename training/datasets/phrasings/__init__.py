@@ -13,6 +13,7 @@ from training.datasets.phrasings.moving import ENTRY, EXIT, MOTION, WHERE
 from training.datasets.phrasings.telling import COUNT, UNANSWERABLE, WHEN
 from training.datasets.phrasings.things import ABSENT, ACTION, APPEARANCE, COLOUR, DETAILS, RIDDEN, WHOLE_COLOUR
 from training.datasets.phrasings.whether import NORMAL, WHAT, WHETHER
+from training.datasets.phrasings.wider import WIDER
 
 Phrasings = dict[str, tuple[str, ...]]
 
@@ -38,6 +39,11 @@ KINDS: dict[str, Phrasings] = {
 FORMS = ("open", "pointed", "follow", "several")
 
 
+def added(kind: str) -> tuple[str, ...]:
+    """The training templates of a kind that the rules of chat/questions.py were not made with."""
+    return MORE.get(kind, ()) + WIDER.get(kind, ())
+
+
 def templates(kind: str, split: str) -> list[tuple[str, str]]:
     """(form, template) of a kind, marks taken off. Forms: "open" stands alone, "pointed" holds {it}, {him} or {its},
     "follow" needs an earlier turn, "several" asks about many. KeyError lists the kinds, ValueError the splits."""
@@ -45,7 +51,7 @@ def templates(kind: str, split: str) -> list[tuple[str, str]]:
         raise KeyError(f"no kind of question {kind!r}; known: {list(KINDS)}")
     if split not in ("train", "test"):
         raise ValueError(f"no split {split!r} of phrasings; choose 'train' or 'test'")
-    found = KINDS[kind][split] + (MORE.get(kind, ()) if split == "train" else ())
+    found = KINDS[kind][split] + (added(kind) if split == "train" else ())
     return [_read(text) for text in found]
 
 
