@@ -27,6 +27,7 @@ from tvad.calibrate import calibrate
 from tvad.detector import Detector
 from tvad.evidence import Analysis, write_atomic
 from tvad.progress import Progress
+from tvad.remote import Remote
 from tvad.scan import Scan
 from tvad.settings import USUAL, Settings, usual_parts
 from tvad.video import VideoError, VideoReader, probe
@@ -48,6 +49,7 @@ class Desk:
         """feedback: a file that judgements of events are added to; None: they are refused."""
         self.root, self.settings, self.explain = root, settings or Settings(), explain
         self.limits, self.feedback = limits or Limits(), feedback
+        self.remote: Remote | None = None  # the server that words the answers; set before the first video
         self._scenes: dict[str, Path] = {}  # of visits
         self.turns = Turns(waiting=self.limits.waiting)
         self._cases: dict[str, Case] = {}
@@ -238,7 +240,7 @@ class Desk:
         evidence = replace(analysis.evidence, video=replace(analysis.evidence.video, path=case.name), settings=told)
         case.analysis = Analysis(evidence, analysis.curves)
         before = case.session.conversation if case.session else Conversation()
-        case.session = open_session(case.analysis, self.explain)
+        case.session = open_session(case.analysis, self.explain, self.remote, case.source)
         case.session.conversation = before
         case.settings = settings
         self._write(case)
@@ -284,7 +286,7 @@ class Desk:
         with self.turns.turn(stopped=stopped):
             asked = session
             if region is not None:
-                asked = open_session(of_region(analysis, region), self.explain)
+                asked = open_session(of_region(analysis, region), self.explain, self.remote, case.source)
                 asked.conversation = session.conversation
                 heat, t_s = highest(analysis, region)
                 lead = f"In the marked region ({region.words()}; highest heat there {heat:.2f}, at {seconds(t_s)}): "

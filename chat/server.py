@@ -85,7 +85,7 @@ class Programs:
         return analyze(path, replace(self._desk.settings, preset=settings.preset), progress=progress)
 
     def session(self, analysis: Analysis, explain: str | None) -> Session:
-        return open_session(analysis, explain or self._desk.explain)
+        return open_session(analysis, explain or self._desk.explain, self._desk.remote)
 
     def turn(self, stopped: Callable[[], bool] | None = None) -> AbstractContextManager[None]:
         return self._desk.turns.turn(stopped)

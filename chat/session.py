@@ -1,31 +1,37 @@
 """A dialogue about one analysed video: question in, words out, with what they rest on and what contradicts them.
 
 Session.ask yields the answer in pieces; Session.last is then the whole of it. The detector never runs here. With
-explain="text" a language model words the answer from the facts; with explain="lvlm" it answers from what it is shown of
-the video, without being told the facts; how the verdict was reached it is not shown, so the narrator tells that. What
-it claims is checked and conflicts are told beside it, never rewritten. Where the model fails, says nothing or runs off,
-the narrator answers, with a visible note.
+explain="text" a language model words the answer from the facts, a large one from all of them and from key frames; with
+explain="lvlm" it answers from what it is shown of the video, without being told the facts; how the verdict was reached
+it is not shown, so the narrator tells that. What it claims is checked and conflicts are told beside it, never
+rewritten. Where the model fails, says nothing or runs off, the narrator answers, with a visible note.
 
 Next: chat/prompt.py
 """
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from chat import facts
 from chat.beyond import declines
 from chat.check import conflicts
+from chat.claims import sentences
 from chat.conversation import Conversation, Turn
 from chat.lexicon import singular
 from chat.meaning import understand
-from chat.prompt import build_lvlm_messages, build_messages
+from chat.prompt import build_full_messages, build_lvlm_messages, build_messages
 from chat.questions import BEYOND, SURE, WHETHER, WHY, Question
 from chat.report import Said, narrate
 from tvad.evidence import Evidence
-from tvad.explainer import NO, YES, Explainer, open_explainer
+from tvad.explainer import NO, YES, Explainer, Speaker, open_explainer
 from tvad.lvlm.view import View, chance_of
+from tvad.video import VideoError
+
+if TYPE_CHECKING:
+    from chat.keyframes import KeyFrame
 
 WAYS = ("report", "text", "lvlm")
 NARRATED = frozenset({WHY, SURE})  # kinds of questions about scores and thresholds, not about the video
@@ -33,6 +39,8 @@ TURNS = 2  # of the dialogue that the language model is reminded of
 UNSURE = (0.35, 0.65)  # a probability of "yes" between these is no answer
 MAX_NEW_TOKENS = 120
 LONGEST_CHARS = 700  # an answer beyond this has run off
+FULL_TOKENS, FULL_CHARS = 400, 2500  # the same two of a large language model
+BLIND = "[The pictures cannot be read; the language model is told the findings alone.] "
 REPEATS = 3  # so many times the same six words: it runs in circles
 NEW_SHARE = 0.5  # of an answer's telling words that may be its own
 SENTENCE_WORDS = 3
@@ -67,15 +75,17 @@ class Session:
 
     explain: "report" (no language model), "text" or "lvlm", which needs `view`, what the language model is shown.
     explainer: the language model to use; None opens the preset's at the first question that needs it (MissingWeights
-    when it is not installed).
+    when it is not installed). frames: key frames for an explainer that reads pictures and long texts, called once, at
+    the first question; with "text" alone, and None for a small language model, which is told little.
     """
 
     def __init__(
         self,
         evidence: Evidence,
         explain: str = "report",
-        explainer: Explainer | None = None,
+        explainer: Speaker | None = None,
         view: View | None = None,
+        frames: "Callable[[], Sequence[KeyFrame]] | None" = None,
     ) -> None:
         if explain not in WAYS:
             raise ValueError(f"cannot explain by {explain!r}; choose one of {list(WAYS)} (--explain)")
@@ -86,6 +96,8 @@ class Session:
         self.conversation = Conversation()
         self._explainer = explainer
         self._view = view
+        self._frames = frames
+        self._shown_frames: Sequence[KeyFrame] | None = None
         self._last: Answer | None = None
 
     @property
@@ -117,7 +129,7 @@ class Session:
             return False
         if self.explain == "lvlm":
             return not set(read.kinds) <= NARRATED
-        return self.evidence.has_anomaly
+        return self.evidence.has_anomaly or self._frames is not None
 
     def _close(self, read: Question, said: Said, text: str, words: str, heard: _Heard) -> None:
         claimed = heard.text
@@ -131,14 +143,19 @@ class Session:
         verdict = None
         if yes is not None and not heard.trouble and wrong[0]:
             verdict = (wrong[0] == "yes") != read.asks_normal  # "yes" to "is all normal?" is no anomaly
-        self._last = Answer(text, self._citations(said), found, yes, verdict)
+        self._last = Answer(text, self._citations(said, claimed if self._frames else ""), found, yes, verdict)
         self.conversation = self.conversation.add(Turn(read.text, words, said.kinds, said.focus))
 
-    def _citations(self, said: Said) -> tuple[str, ...]:
+    def _citations(self, said: Said, claimed: str = "") -> tuple[str, ...]:
+        """What the narrator's answer rests on, and what of the evidence the text `claimed` names beyond that."""
         events = {e.id: e for e in self.evidence.events}
+        tracks = {t.id: t for t in self.evidence.tracks}
+        own = sentences(claimed) if claimed else []
+        event_ids = dict.fromkeys([*said.events, *(i for s in own for i in s.events if i in events)])
+        track_ids = dict.fromkeys([*said.tracks, *(i for s in own for i in s.tracks if i in tracks)])
         return (
-            *(facts.cite_event(events[i]) for i in said.events),
-            *(facts.cite_track(self.evidence.track(i)) for i in said.tracks),
+            *(facts.cite_event(events[i]) for i in event_ids),
+            *(facts.cite_track(tracks[i]) for i in track_ids),
         )
 
     def _worded(self, read: Question, said: Said, heard: _Heard) -> Iterator[str]:
@@ -156,7 +173,9 @@ class Session:
             self._explainer = open_explainer(self.evidence.preset, self._view if self.explain == "lvlm" else None)
         try:
             if self.explain == "lvlm":
-                yield from self._shown(self._explainer, read, heard)
+                yield from self._shown(cast(Explainer, self._explainer), read, heard)
+            elif self._frames is not None:
+                yield from self._told_all(self._explainer, self._frames, read, heard)
             else:
                 yield from self._told(self._explainer, read, heard)
         except FAILURES as error:
@@ -183,7 +202,22 @@ class Session:
         would be the footage's length."""
         return self.evidence.has_anomaly or chance_of(self.evidence) < 1 / math.e
 
-    def _told(self, explainer: Explainer, read: Question, heard: _Heard) -> Iterator[str]:
+    def _told_all(
+        self, explainer: Speaker, frames: "Callable[[], Sequence[KeyFrame]]", read: Question, heard: _Heard
+    ) -> Iterator[str]:
+        """Words of a language model that is told all of the evidence and shown key frames."""
+        if self._shown_frames is None:
+            try:
+                self._shown_frames = tuple(frames())
+            except (VideoError, OSError):
+                self._shown_frames = ()
+                yield BLIND
+        messages = build_full_messages(self.evidence, self.conversation, read.text, self._shown_frames)
+        yield from _kept(explainer.stream(messages, max_new_tokens=FULL_TOKENS), heard, FULL_CHARS)
+        if not heard.trouble and not heard.text.strip():
+            heard.trouble = "said nothing"
+
+    def _told(self, explainer: Speaker, read: Question, heard: _Heard) -> Iterator[str]:
         """Words about the facts it is told."""
         messages = build_messages(self.evidence, self.conversation, read.text)
         yield from _kept(_first_sentence(explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS)), heard)
@@ -192,12 +226,12 @@ class Session:
             heard.trouble = strays if heard.text.strip() else "said nothing"
 
 
-def _kept(pieces: Iterator[str], heard: _Heard) -> Iterator[str]:
+def _kept(pieces: Iterator[str], heard: _Heard, longest: int = LONGEST_CHARS) -> Iterator[str]:
     """The pieces, noted in `heard`, until they run off."""
     for piece in pieces:
         heard.text += piece
         yield piece
-        heard.trouble = _runs_off(heard.text)
+        heard.trouble = _runs_off(heard.text, longest)
         if heard.trouble:
             return
 
@@ -219,9 +253,9 @@ def _first_sentence(pieces: Iterator[str]) -> Iterator[str]:
         said = text
 
 
-def _runs_off(text: str) -> str:
+def _runs_off(text: str, longest: int) -> str:
     """Why a language model should be stopped; "" while it talks sense."""
-    if len(text) > LONGEST_CHARS:
+    if len(text) > longest:
         return "did not come to an end"
     words = re.findall(r"\w+", text.lower())
     last = words[-6:]

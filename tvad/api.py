@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chat.captions.engine import Count
     from chat.session import Answer, Session
     from tvad.progress import Progress
+    from tvad.remote import Remote
 
 
 def analyze(
@@ -57,13 +58,22 @@ def analyze(
     return analysis
 
 
-def open_session(analysis: Analysis, explain: str | None = None) -> "Session":
+def open_session(
+    analysis: Analysis,
+    explain: str | None = None,
+    remote: "Remote | None" = None,
+    source: str | Path | None = None,
+) -> "Session":
     """A dialogue about an analysed video. `explain`: report, text, lvlm; None takes the preset's default.
 
-    Raises MissingWeights, and ValueError for a way of answering that the preset does not know.
+    remote: a server whose language model words the answers of the way `text`, which is then the default; it is sent
+    the evidence and key frames of the video at `source` (None: where the evidence says it lies). Raises MissingWeights,
+    RemoteError without the package that speaks HTTP, and ValueError for a way of answering the preset does not know.
     """
     preset = get_preset(analysis.evidence.preset)
-    explain = explain or preset.explain
+    explain = explain or (preset.explain if remote is None else "text")
+    if remote is not None and explain == "text":
+        return _told_by(remote, analysis, source or analysis.evidence.video.path)
     require(preset.needed(explain))
 
     from chat.session import Session
@@ -78,9 +88,29 @@ def open_session(analysis: Analysis, explain: str | None = None) -> "Session":
     return Session(analysis.evidence, explain=explain, view=view_of(*analysis, config=config))
 
 
-def ask(video: str | Path, question: str, settings: Settings | None = None, *, explain: str | None = None) -> "Answer":
+def _told_by(remote: "Remote", analysis: Analysis, source: str | Path) -> "Session":
+    from chat.keyframes import key_frames
+    from chat.session import Session
+    from tvad.remote import RemoteSpeaker
+
+    return Session(
+        analysis.evidence,
+        explain="text",
+        explainer=RemoteSpeaker(remote),
+        frames=lambda: key_frames(analysis, source, remote.pictures),
+    )
+
+
+def ask(
+    video: str | Path,
+    question: str,
+    settings: Settings | None = None,
+    *,
+    explain: str | None = None,
+    remote: "Remote | None" = None,
+) -> "Answer":
     """The answer to one question about a video. Raises what `analyze` and `open_session` raise."""
-    session = open_session(analyze(video, settings), explain)
+    session = open_session(analyze(video, settings), explain, remote, video)
     for _word in session.ask(question):
         pass
     return session.last

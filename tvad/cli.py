@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import typer
 
 from tvad import cache, cli_caption, cli_models, cli_serve, cli_show, cli_synth, cli_system, cli_temporal, cli_train
-from tvad.cli_exit import checked, named_failures, report_bug, terminated
-from tvad.cli_options import with_settings
+from tvad.cli_exit import FAILED, checked, named_failures, report_bug, stop, terminated
+from tvad.cli_options import with_remote, with_settings
 from tvad.evidence import Analysis, Curves, Evidence
 from tvad.settings import Settings
 
@@ -82,6 +82,7 @@ def reopen(path: Path) -> Analysis:
 
 @app.command()
 @with_settings
+@with_remote
 def ask(
     video: Annotated[str, typer.Argument(metavar="[VIDEO]", help="A video; leave it out with --evidence.")],
     question: Annotated[str | None, typer.Argument(metavar="QUESTION", help="In your own words.")] = None,
@@ -91,6 +92,7 @@ def ask(
     ] = None,
     out: Out = None,
     explain: Explain = None,
+    remote: Any = None,
     as_json: Json = False,
     quiet: Quiet = False,
     no_cache: NoCache = False,
@@ -104,7 +106,8 @@ def ask(
     with named_failures():
         analysis = checked(lambda: reopen(evidence)) if evidence else obtain(video, settings, not no_cache, quiet)
         timings_s = {"analysis": time.monotonic() - began_s}
-        session, explain = open_session(analysis, explain)
+        session, explain = open_session(analysis, explain, remote)
+        tell_remote(remote, quiet)
         speak(session.ask(question), timings_s, echo=not as_json)
         answer = session.last
         if not as_json:
@@ -119,13 +122,22 @@ def ask(
             cli_show.print_paths(paths)
 
 
-def open_session(analysis: Analysis, explain: str | None) -> tuple[Any, str]:
-    """The dialogue and the way of answering it took; an unknown way is wrong usage."""
+def open_session(analysis: Analysis, explain: str | None, remote: Any = None) -> tuple[Any, str]:
+    """The dialogue and the way of answering it took; an unknown way is wrong usage. remote: a tvad.remote.Remote."""
     from tvad import api
     from tvad.presets import get_preset
 
-    explain = explain or checked(lambda: get_preset(analysis.evidence.preset).explain)
-    return checked(lambda: api.open_session(analysis, explain)), explain
+    explain = explain or ("text" if remote else checked(lambda: get_preset(analysis.evidence.preset).explain))
+    try:
+        return checked(lambda: api.open_session(analysis, explain, remote)), explain
+    except RuntimeError as error:  # a server is asked with a package that is not here
+        stop(FAILED, str(error))
+
+
+def tell_remote(remote: Any, quiet: bool) -> None:
+    """Say what goes to which server before anything does."""
+    for note in remote.notes if remote and not quiet else ():
+        cli_show.say(note)
 
 
 def speak(words: Iterator[str], timings_s: dict[str, float], echo: bool) -> None:
@@ -190,11 +202,13 @@ def analyze(
 
 @app.command()
 @with_settings
+@with_remote
 def chat(
     video: Video,
     settings: Settings = Settings(),  # noqa: B008 - replaced by flags
     out: Out = None,
     explain: Explain = None,
+    remote: Any = None,
     quiet: Quiet = False,
     no_cache: NoCache = False,
 ) -> None:
@@ -203,7 +217,8 @@ def chat(
 
     with named_failures():
         analysis = obtain(video, settings, not no_cache, quiet)
-        session, _ = open_session(analysis, explain)
+        session, _ = open_session(analysis, explain, remote)
+        tell_remote(remote, quiet)
         Dialogue(analysis, session, out or Path(f"{Path(video).stem}.tvad")).run(sys.stdin)
 
 

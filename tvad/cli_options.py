@@ -59,6 +59,56 @@ def build_settings(**flags: Any) -> Settings:
     return settings
 
 
+# Parameter -> type and flag, of the server that words answers.
+REMOTE_FLAGS: dict[str, Any] = {
+    "lvlm_url": Annotated[
+        str | None,
+        typer.Option("--lvlm-url", metavar="URL", help="A server of chat completions that words the answers (text)."),
+    ],
+    "lvlm_model": Annotated[
+        str | None, typer.Option("--lvlm-model", metavar="NAME", help="Its model; needed where it has several.")
+    ],
+    "lvlm_pictures": Annotated[int, typer.Option("--lvlm-pictures", help="Key frames sent at most; 0 for none.")],
+    "lvlm_timeout": Annotated[float, typer.Option("--lvlm-timeout", metavar="S", help="Seconds for a whole answer.")],
+}
+
+
+def build_remote(url: str | None, model: str | None, pictures: int, timeout_s: float, explain: str | None) -> Any:
+    """A tvad.remote.Remote, None without a URL; typer.BadParameter says what is wrong with a flag."""
+    if url is None:
+        if model is not None:
+            raise typer.BadParameter("--lvlm-model names a model of a server; name the server too (--lvlm-url)")
+        return None
+    from tvad.remote import FIRST_S, Remote
+
+    if explain not in (None, "text"):
+        raise typer.BadParameter(f"a server answers in the way text, not {explain!r}; leave --explain out (--lvlm-url)")
+    try:
+        return Remote(url, model, pictures, first_s=min(FIRST_S, timeout_s), whole_s=timeout_s)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def with_remote(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace the parameter `remote` of a command, which has `explain` too, by the flags of REMOTE_FLAGS."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        url, model, pictures, timeout_s = (given.pop(name) for name in REMOTE_FLAGS)
+        command(remote=build_remote(url, model, pictures, timeout_s, given["explain"]), **given)
+
+    default = {"lvlm_url": None, "lvlm_model": None, "lvlm_pictures": 6, "lvlm_timeout": 300.0}
+    signature = inspect.signature(command)
+    own = [p for name, p in signature.parameters.items() if name != "remote"]
+    flags = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default[name], annotation=kind)
+        for name, kind in REMOTE_FLAGS.items()
+    ]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + flags
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
+
+
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Replace the parameter `settings` of a command by the flags of FLAGS."""
 

@@ -6,13 +6,13 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tvad import cli_show
 from tvad.cli_exit import FAILED, checked, named_failures, stop
-from tvad.cli_options import with_settings
+from tvad.cli_options import with_remote, with_settings
 from tvad.settings import Settings
 
 app = typer.Typer()
@@ -20,6 +20,7 @@ app = typer.Typer()
 
 @app.command()
 @with_settings
+@with_remote
 def serve(
     settings: Settings = Settings(),  # noqa: B008 - replaced by flags
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
@@ -27,6 +28,7 @@ def serve(
     explain: Annotated[
         str | None, typer.Option("--explain", help="Who answers: report, text or lvlm. Default: the preset's.")
     ] = None,
+    remote: Any = None,
     auth: Annotated[
         str | None, typer.Option("--auth", metavar="NAME:PASSWORD", help="Ask for a login; or set TVAD_AUTH.")
     ] = None,
@@ -51,7 +53,7 @@ def serve(
     max_waiting: Annotated[int, typer.Option("--max-waiting", help="People in line for the processor.")] = 20,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log of requests.")] = False,
 ) -> None:
-    """Open the page: drop a video, watch it with its heat, ask about it. Nothing leaves this machine."""
+    """Open the page: drop a video, watch it with its heat, ask about it. Nothing leaves here but to --lvlm-url."""
     with named_failures():
         try:
             import uvicorn
@@ -81,6 +83,9 @@ def serve(
             place = Path(folder)
             (place / "empty").mkdir()
             desk = Desk(place / "videos", settings, explain, limits, feedback.resolve() if feedback else None)
+            desk.remote = remote
+            for note in remote.notes if remote else ():
+                cli_show.say(note)
             os.environ["GRADIO_TEMP_DIR"] = str(place / "gradio")
             os.chdir(place / "empty")  # what lies in the working directory, gradio would serve
             cli_show.say(f"the page is at http://{host}:{port}{root_path or '/'} (Ctrl-C ends it)")

@@ -24,14 +24,8 @@ LOOP_TOKENS = 12
 YES, NO = ("Yes", " Yes", "yes", " yes", "YES"), ("No", " No", "no", " no", "NO")
 
 
-class Explainer(Protocol):
-    """Whatever can go on with a dialogue. n_tokens: embeddings that it reads before the first question, 0 for none."""
-
-    n_tokens: int
-
-    def yes_probability(self, messages: Messages) -> float:
-        """How likely the next answer begins with "yes" rather than "no", in [0, 1]."""
-        ...
+class Speaker(Protocol):
+    """Whatever can go on with a dialogue."""
 
     def stream(self, messages: Messages, max_new_tokens: int = 160, first: Sequence[str] = ()) -> Iterator[str]:
         """Pieces of the next answer as they come; together they are the answer.
@@ -39,6 +33,16 @@ class Explainer(Protocol):
         messages: as in tvad/lvlm/base.py, the last one of the user. first: words of which the answer begins with one,
         the likeliest; any where there are none.
         """
+        ...
+
+
+class Explainer(Speaker, Protocol):
+    """A speaker that is shown a video. n_tokens: embeddings that it reads before the first question, 0 for none."""
+
+    n_tokens: int
+
+    def yes_probability(self, messages: Messages) -> float:
+        """How likely the next answer begins with "yes" rather than "no", in [0, 1]."""
         ...
 
 
