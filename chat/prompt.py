@@ -112,6 +112,29 @@ def build_full_messages(
     return messages
 
 
+def build_seeing_messages(
+    conversation: Conversation, question: str, n_tokens: int = 0, told: Evidence | None = None
+) -> list[dict[str, Any]]:
+    """Messages for a language model that sees frames of the video, in training and in answering alike.
+
+    Every turn is repeated, so that a follow-up only adds to what was read. n_tokens: as in `build_lvlm_messages`. told:
+    the evidence, for a model that nobody taught to read it otherwise: it stands before the first question, in words.
+    ValueError for an empty question.
+    """
+    asked = " ".join(question.split())
+    if not asked:
+        raise ValueError("the question is empty")
+    system = SYSTEM_LVLM
+    if told:
+        system = f"{SYSTEM_FULL}\n\nFindings:\n" + "\n".join(evidence_lines(told))
+    messages: list[dict[str, Any]] = [{"role": "system", "content": system}]
+    for turn in conversation.turns:
+        messages += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer}]
+    messages.append({"role": "user", "content": asked})
+    messages[1]["tokens"] = n_tokens
+    return messages
+
+
 def evidence_lines(evidence: Evidence) -> list[str]:
     """All of the evidence in words, a line each: the video, then events and tracks with ids, seconds and scores."""
     video = evidence.video

@@ -22,7 +22,7 @@ from chat.claims import sentences
 from chat.conversation import Conversation, Turn
 from chat.lexicon import singular
 from chat.meaning import understand
-from chat.prompt import build_full_messages, build_lvlm_messages, build_messages
+from chat.prompt import build_full_messages, build_lvlm_messages, build_messages, build_seeing_messages
 from chat.questions import BEYOND, SURE, WHETHER, WHY, Question
 from chat.report import Said, narrate
 from tvad.evidence import Evidence
@@ -129,7 +129,12 @@ class Session:
             return False
         if self.explain == "lvlm":
             return not set(read.kinds) <= NARRATED
-        return self.evidence.has_anomaly or self._frames is not None
+        return self.evidence.has_anomaly or self._frames is not None or self._sees
+
+    @property
+    def _sees(self) -> bool:
+        """Whether the language model looks at the video itself. One that comes from elsewhere need not know of it."""
+        return bool(getattr(self._explainer, "sees", False))
 
     def _close(self, read: Question, said: Said, text: str, words: str, heard: _Heard) -> None:
         claimed = heard.text
@@ -183,7 +188,10 @@ class Session:
 
     def _shown(self, explainer: Explainer, read: Question, heard: _Heard) -> Iterator[str]:
         """Words about what the model is shown."""
-        messages = build_lvlm_messages(self.conversation, read.text, explainer.n_tokens, TURNS)
+        if self._sees:
+            messages = build_seeing_messages(self.conversation, read.text, explainer.n_tokens)
+        else:
+            messages = build_lvlm_messages(self.conversation, read.text, explainer.n_tokens, TURNS)
         first: tuple[str, ...] = ()
         if read.yes_no and read.kinds == (WHETHER,) and read.span_s is None:
             heard.yes = explainer.yes_probability(messages)
@@ -218,7 +226,13 @@ class Session:
             heard.trouble = "said nothing"
 
     def _told(self, explainer: Speaker, read: Question, heard: _Heard) -> Iterator[str]:
-        """Words about the facts it is told."""
+        """Words about the facts it is told, and the frames if it sees them."""
+        if self._sees:
+            messages = build_seeing_messages(self.conversation, read.text, told=self.evidence)
+            yield from _kept(explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS), heard)
+            if not heard.trouble and not heard.text.strip():
+                heard.trouble = "said nothing"
+            return
         messages = build_messages(self.evidence, self.conversation, read.text)
         yield from _kept(_first_sentence(explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS)), heard)
         if not heard.trouble:

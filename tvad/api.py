@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tvad import cache
 from tvad.evidence import Analysis
+from tvad.lvlm.choice import Choice
 from tvad.presets import get_preset
 from tvad.settings import Settings
-from tvad.weights import require
+from tvad.weights import MissingWeights, require
 
 if TYPE_CHECKING:
     from chat.captions.engine import Count
@@ -63,17 +64,26 @@ def open_session(
     explain: str | None = None,
     remote: "Remote | None" = None,
     source: str | Path | None = None,
+    choice: Choice | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> "Session":
     """A dialogue about an analysed video. `explain`: report, text, lvlm; None takes the preset's default.
 
     remote: a server whose language model words the answers of the way `text`, which is then the default; it is sent
-    the evidence and key frames of the video at `source` (None: where the evidence says it lies). Raises MissingWeights,
-    RemoteError without the package that speaks HTTP, and ValueError for a way of answering the preset does not know.
+    the evidence and key frames of the video at `source` (None: where the evidence says it lies). choice: which model,
+    for a preset whose language model looks at that video itself. note: is told one line where the default is not to be
+    had. Raises MissingWeights, RemoteError without the package that speaks HTTP, and ValueError for a way of answering
+    the preset does not know.
     """
     preset = get_preset(analysis.evidence.preset)
-    explain = explain or (preset.explain if remote is None else "text")
-    if remote is not None and explain == "text":
-        return _told_by(remote, analysis, source or analysis.evidence.video.path)
+    source = source or analysis.evidence.video.path
+    if remote is not None and explain in (None, "text"):
+        return _told_by(remote, analysis, source)
+    if preset.backbone:
+        return _open_seeing(analysis, explain, choice or Choice(), source, note)
+    if choice not in (None, Choice()):
+        raise ValueError(f"preset {preset.name!r} brings its language model; there is nothing to choose (--weights)")
+    explain = explain or preset.explain
     require(preset.needed(explain))
 
     from chat.session import Session
@@ -101,6 +111,35 @@ def _told_by(remote: "Remote", analysis: Analysis, source: str | Path) -> "Sessi
     )
 
 
+def _open_seeing(
+    analysis: Analysis, explain: str | None, choice: Choice, video: str | Path, note: Callable[[str], None] | None
+) -> "Session":
+    from chat.session import Session
+    from tvad.seeing import adapter_of
+
+    preset = get_preset(analysis.evidence.preset)
+    preset.needed(explain or preset.explain)
+    trained = explain != "report" and adapter_of(preset, choice) is not None
+    if explain == "lvlm" and not trained:
+        raise MissingWeights(
+            f"there is no trained adapter for preset {preset.name!r}; use --explain text, or train one: "
+            f"tvad train lvlm --preset {preset.name} --weights FOLDER, then --adapter"
+        )
+    if explain is None and not trained and note:
+        note(
+            f"no trained adapter for {preset.name}: the language model is told the findings in words and sees them "
+            "as boxes on the frames (--explain text); nothing is injected"
+        )
+    explain = explain or ("lvlm" if trained else "text")
+    if explain == "report":
+        return Session(analysis.evidence, explain=explain)
+    from tvad.explainer import open_seeing
+
+    told = explain == "text"
+    explainer = open_seeing(analysis, preset.name, choice, video, told, note or (lambda line: None))
+    return Session(analysis.evidence, explain=explain, explainer=explainer)
+
+
 def ask(
     video: str | Path,
     question: str,
@@ -108,9 +147,10 @@ def ask(
     *,
     explain: str | None = None,
     remote: "Remote | None" = None,
+    choice: Choice | None = None,
 ) -> "Answer":
     """The answer to one question about a video. Raises what `analyze` and `open_session` raise."""
-    session = open_session(analyze(video, settings), explain, remote, video)
+    session = open_session(analyze(video, settings), explain, remote, video, choice)
     for _word in session.ask(question):
         pass
     return session.last

@@ -18,8 +18,9 @@ import typer
 
 from tvad import cache, cli_caption, cli_models, cli_serve, cli_show, cli_synth, cli_system, cli_temporal, cli_train
 from tvad.cli_exit import FAILED, checked, named_failures, report_bug, stop, terminated
-from tvad.cli_options import with_remote, with_settings
+from tvad.cli_options import with_choice, with_remote, with_settings
 from tvad.evidence import Analysis, Curves, Evidence
+from tvad.lvlm.choice import Choice
 from tvad.settings import Settings
 
 app = typer.Typer(
@@ -81,12 +82,14 @@ def reopen(path: Path) -> Analysis:
 
 
 @app.command()
+@with_choice
 @with_settings
 @with_remote
 def ask(
     video: Annotated[str, typer.Argument(metavar="[VIDEO]", help="A video; leave it out with --evidence.")],
     question: Annotated[str | None, typer.Argument(metavar="QUESTION", help="In your own words.")] = None,
     settings: Settings = Settings(),  # noqa: B008 - replaced by flags
+    choice: Choice = Choice(),  # noqa: B008 - replaced by flags
     evidence: Annotated[
         Path | None, typer.Option("--evidence", metavar="FILE", help="An evidence.json instead of analysing.")
     ] = None,
@@ -106,7 +109,7 @@ def ask(
     with named_failures():
         analysis = checked(lambda: reopen(evidence)) if evidence else obtain(video, settings, not no_cache, quiet)
         timings_s = {"analysis": time.monotonic() - began_s}
-        session, explain = open_session(analysis, explain, remote)
+        session = open_session(analysis, explain, remote, video or None, choice, quiet)
         tell_remote(remote, quiet)
         speak(session.ask(question), timings_s, echo=not as_json)
         answer = session.last
@@ -116,20 +119,22 @@ def ask(
         paths = write_pictures(analysis, out, quiet) if out else {}
         timings_s["total"] = time.monotonic() - began_s
         if as_json:
-            said = answer_object(analysis.evidence, answer, explain, timings_s)
+            said = answer_object(analysis.evidence, answer, session.explain, timings_s)
             cli_show.print_json(said | ({"paths": paths} if paths else {}))
         else:
             cli_show.print_paths(paths)
 
 
-def open_session(analysis: Analysis, explain: str | None, remote: Any = None) -> tuple[Any, str]:
-    """The dialogue and the way of answering it took; an unknown way is wrong usage. remote: a tvad.remote.Remote."""
+def open_session(
+    analysis: Analysis, explain: str | None, remote: Any, source: str | None, choice: Choice, quiet: bool
+) -> Any:
+    """The dialogue; an unknown way of answering is wrong usage. remote: a tvad.remote.Remote. source: None for where
+    the evidence has the video."""
     from tvad import api
-    from tvad.presets import get_preset
 
-    explain = explain or ("text" if remote else checked(lambda: get_preset(analysis.evidence.preset).explain))
+    note = None if quiet else cli_show.say
     try:
-        return checked(lambda: api.open_session(analysis, explain, remote)), explain
+        return checked(lambda: api.open_session(analysis, explain, remote, source, choice, note))
     except RuntimeError as error:  # a server is asked with a package that is not here
         stop(FAILED, str(error))
 
@@ -201,11 +206,13 @@ def analyze(
 
 
 @app.command()
+@with_choice
 @with_settings
 @with_remote
 def chat(
     video: Video,
     settings: Settings = Settings(),  # noqa: B008 - replaced by flags
+    choice: Choice = Choice(),  # noqa: B008 - replaced by flags
     out: Out = None,
     explain: Explain = None,
     remote: Any = None,
@@ -217,7 +224,7 @@ def chat(
 
     with named_failures():
         analysis = obtain(video, settings, not no_cache, quiet)
-        session, _ = open_session(analysis, explain, remote)
+        session = open_session(analysis, explain, remote, video, choice, quiet)
         tell_remote(remote, quiet)
         Dialogue(analysis, session, out or Path(f"{Path(video).stem}.tvad")).run(sys.stdin)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tvad.lvlm.choice import Choice
 from tvad.presets import get_preset
 from tvad.settings import PARTS, USUAL, Settings
 
@@ -36,6 +37,31 @@ FLAGS: dict[str, Any] = {
         float, typer.Option("--false-alarms-per-hour", help="False events on normal footage to put up with.")
     ],
     "device": Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")],
+}
+
+LVLM = "Full-size language models"
+# Field of Choice -> type and flag.
+CHOICE_FLAGS: dict[str, Any] = {
+    "weights": Annotated[
+        Path | None,
+        typer.Option(
+            "--weights", metavar="DIR", rich_help_panel=LVLM, help="Folder of the model. Default: what was pulled."
+        ),
+    ],
+    "adapter": Annotated[
+        Path | None,
+        typer.Option("--adapter", metavar="DIR", rich_help_panel=LVLM, help="Folder that `tvad train lvlm` wrote."),
+    ],
+    "quantise": Annotated[
+        str,
+        typer.Option(
+            "--quantise", "--quantize", metavar="WAY", rich_help_panel=LVLM, help="nf4 or int8, by bitsandbytes."
+        ),
+    ],
+    "dtype": Annotated[str, typer.Option("--dtype", rich_help_panel=LVLM, help="bf16, fp16 or fp32.")],
+    "frames": Annotated[
+        int | None, typer.Option("--frames", rich_help_panel=LVLM, help="Frames that the model looks at.")
+    ],
 }
 
 
@@ -111,19 +137,40 @@ def with_remote(command: Callable[..., None]) -> Callable[..., None]:
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Replace the parameter `settings` of a command by the flags of FLAGS."""
+    return _replaced(command, "settings", FLAGS, Settings().to_dict() | {"parts": ",".join(USUAL)}, build_settings)
 
+
+def build_choice(**flags: Any) -> Choice:
+    """A choice of language model from the flags' values; typer.BadParameter (exit 2) says what is wrong with one."""
+    try:
+        return Choice(**flags)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def with_choice(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace the parameter `choice` of a command by the flags of CHOICE_FLAGS."""
+    return _replaced(command, "choice", CHOICE_FLAGS, vars(Choice()), build_choice)
+
+
+def _replaced(
+    command: Callable[..., None],
+    name: str,
+    flags: dict[str, Any],
+    default: dict[str, Any],
+    build: Callable[..., Any],
+) -> Callable[..., None]:
     @functools.wraps(command)
     def run(**given: Any) -> None:
-        flags = {name: given.pop(name) for name in FLAGS}
-        command(settings=build_settings(**flags), **given)
+        values = {flag: given.pop(flag) for flag in flags}
+        command(**{name: build(**values)}, **given)
 
-    default = Settings().to_dict() | {"parts": ",".join(USUAL)}
     signature = inspect.signature(command)
-    own = [p for name, p in signature.parameters.items() if name != "settings"]
-    flags = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default[name], annotation=kind)
-        for name, kind in FLAGS.items()
+    own = [p for p in signature.parameters.values() if p.name != name]
+    added = [
+        inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=default[flag], annotation=kind)
+        for flag, kind in flags.items()
     ]
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + flags
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run

@@ -26,7 +26,7 @@ from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
 from tvad.findings import category, confidence, make_track, seen_of, summarise, sure_class
 from tvad.head_part import HeadGraph, HeadPart
 from tvad.parts import MemoryPart, WordsPart, habit_of, sigma_frames, words_alarm
-from tvad.presets import get_preset
+from tvad.presets import PRESETS, get_preset
 from tvad.presets.base import Preset
 from tvad.progress import Progress
 from tvad.scan import NOTHING, Scan
@@ -68,7 +68,7 @@ class Detector:
             note("first use: preparing the networks for this processor, once (some 20 s)")
         preset = get_preset(settings.preset)
         scene = Scene.load(settings.scene) if settings.scene else None
-        if scene and scene.about["preset"] != preset.name:
+        if scene and _vision(scene.about["preset"]) != preset.vision:
             raise SceneError(
                 f"{settings.scene}: made with preset {scene.about['preset']!r}, asked for is {preset.name!r}; "
                 "make it again with `tvad calibrate --preset`"
@@ -294,6 +294,11 @@ class Detector:
                 f"here {aspect:.2f}): is it the same camera?"
             )
         return tuple(lines)
+
+
+def _vision(preset: str) -> str:
+    """Name of the encoder of a preset; "" for one that this program does not know."""
+    return PRESETS[preset].vision if preset in PRESETS else ""
 
 
 def _sight(scan: Scan, followed: list[RegionTrack], suspects: Evidence | None) -> Sight:

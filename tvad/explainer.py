@@ -4,16 +4,21 @@ Next: tvad/lvlm/base.py
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from tvad.evidence import Analysis
 from tvad.lvlm import load_backbone
 from tvad.lvlm.adapter import Adapter, shipped
 from tvad.lvlm.base import Backbone, Messages
+from tvad.lvlm.choice import Choice
 from tvad.lvlm.view import View
 from tvad.presets import get_preset
+from tvad.seeing import ready
+from tvad.weights import MissingWeights
 
 UNFINISHED = "\ufffd"  # what decoding makes of the first bytes of a character
 CUT = " ..."
@@ -54,6 +59,11 @@ def open_explainer(preset_name: str, view: View | None = None, adapter: Adapter 
     a view that the adapter does not read.
     """
     preset = get_preset(preset_name)
+    if preset.backbone:
+        raise MissingWeights(
+            f"the language model of preset {preset_name!r} looks at the video itself, which was not handed on here; "
+            f"run: tvad ask VIDEO QUESTION --preset {preset_name}"
+        )
     if view is not None:
         adapter = adapter or shipped(preset_name)
         given = adapter.embed(view)
@@ -64,19 +74,41 @@ def open_explainer(preset_name: str, view: View | None = None, adapter: Adapter 
     return LocalExplainer(load_backbone(weights[0].name))
 
 
+def open_seeing(
+    analysis: Analysis,
+    preset_name: str,
+    choice: Choice,
+    video: str | Path,
+    told: bool = False,
+    note: Callable[[str], None] = lambda line: None,
+) -> "LocalExplainer":
+    """The explainer of a full-size preset, which has then seen the video. told: the evidence will be told in words.
+
+    Raises what `tvad.seeing.ready` raises.
+    """
+    found = ready(analysis, get_preset(preset_name), choice, video, told, note)
+    return LocalExplainer(found.watching, found.given, found.yes_no, sees=True)
+
+
 class LocalExplainer:
     """A backbone in this process. What two dialogues share from their start is read once.
 
-    n_tokens: how many embeddings the first message of the user has to make room for ("tokens"), 0 for none.
+    n_tokens: how many embeddings the first message of the user has to make room for ("tokens"), 0 for none. sees: the
+    backbone looks at frames of the video itself.
     """
 
     def __init__(
-        self, backbone: Backbone, given: np.ndarray | None = None, yes_no: tuple[float, float] = (1.0, 0.0)
+        self,
+        backbone: Backbone,
+        given: np.ndarray | None = None,
+        yes_no: tuple[float, float] = (1.0, 0.0),
+        sees: bool = False,
     ) -> None:
         """given: (N, E) embeddings of a video; yes_no: slope and offset of the log odds of "yes"."""
         self._backbone = backbone
         self._given = given
         self._yes_no = yes_no
+        self.sees = sees
         self.n_tokens = 0 if given is None else len(given)
 
     def yes_probability(self, messages: Messages) -> float:

@@ -30,13 +30,15 @@ class AdapterError(ValueError):
 
 @dataclass(frozen=True)
 class AdapterConfig:
-    """backbone: name of the language model in BACKBONES. placeholder: the token that embeddings are written over.
-    about: how it was trained and what it reached, for people."""
+    """backbone: the language model, a name in PACKAGED or a family in BACKBONES. placeholder: the token that embeddings
+    are written over. ahd: the heatmap decoder on the model's own vision tower (`DecoderConfig.to_dict`), None where the
+    heat comes from the analysis. about: how it was trained and what it reached, for people."""
 
     backbone: str = "smollm2-135m-instruct"
     placeholder: str = "<empty_output>"
     rae: RaeConfig = field(default_factory=RaeConfig)
     lora: LoraConfig = field(default_factory=LoraConfig)
+    ahd: dict[str, Any] | None = None
     about: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -73,9 +75,13 @@ class Adapter:
         rae: Mapping[str, np.ndarray],
         lora: Mapping[str, np.ndarray],
         yes_no: tuple[float, float] = (1.0, 0.0),
+        ahd: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """ValueError for weights that are not exactly those of the configuration."""
         self.config = config
+        self.ahd = {name: np.asarray(values, np.float32) for name, values in (ahd or {}).items()}
+        if bool(self.ahd) != (config.ahd is not None):
+            raise ValueError("an adapter has a heatmap decoder and its configuration, or neither")
         self.rae = {name: np.asarray(values, np.float32) for name, values in rae.items()}
         self.lora = {name: np.asarray(values, np.float32) for name, values in lora.items()}
         self.yes_no = yes_no
@@ -98,7 +104,7 @@ class Adapter:
         try:
             tensors = load(body)
             slope, offset = tensors.pop("yes_no").tolist()
-            parts = {part: _part(tensors, part) for part in ("rae", "lora")}
+            parts = {part: _part(tensors, part) for part in ("rae", "lora", "ahd")}
             if unknown := [name for name in tensors if name.split(".")[0] not in parts]:
                 raise ValueError(f"unknown tensors {unknown}")
             return cls(config, **parts, yes_no=(slope, offset))
@@ -110,7 +116,7 @@ class Adapter:
         from safetensors.numpy import save
 
         kind = np.float16 if half else np.float32
-        parts = {"rae": self.rae, "lora": self.lora}
+        parts = {"rae": self.rae, "lora": self.lora, "ahd": self.ahd}
         tensors = {f"{p}.{name}": np.array(t, kind, order="C") for p, held in parts.items() for name, t in held.items()}
         tensors["yes_no"] = np.array(self.yes_no, np.float32)
         write_atomic(folder / FILES[1], lambda file: file.write(save(tensors)))

@@ -129,6 +129,22 @@ def merged(weights: Mapping[str, np.ndarray], lora: Mapping[str, np.ndarray], sc
     return out
 
 
+def merge_into(model: Any, lora: Mapping[str, np.ndarray], scale: float) -> None:
+    """Add low-rank matrices to the weights of a transformers model, which are not quantised. ValueError where one has
+    no place in the model."""
+    import torch
+
+    modules = dict(model.named_modules())
+    for name in sorted({key[:-2] for key in lora}):
+        a, b = (torch.from_numpy(np.asarray(lora[f"{name}.{side}"], np.float32)) for side in "AB")
+        own = getattr(modules.get(name), "weight", None)
+        if own is None or tuple(own.shape) != (len(b), a.shape[1]):
+            found = "it has none" if own is None else f"its own is {tuple(own.shape)}"
+            raise ValueError(f"the adapter changes {name} by {(len(b), a.shape[1])} numbers, but in the model {found}")
+        with torch.no_grad():
+            own += (scale * (b @ a)).to(own.device, own.dtype)
+
+
 def same_shapes(what: str, found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> None:
     """ValueError that names the first missing, unknown or misshapen entry."""
     for name in sorted({*found, *wanted}):

@@ -7,9 +7,9 @@ Next: tvad/lvlm/loaded.py
 import importlib.util
 from typing import Any
 
+from tvad.lvlm.choice import QUANTISED
 from tvad.lvlm.family import Family
 
-WAYS = ("nf4", "int8")
 # What is not a layer of the language model, by the names that the families have for it. The decoder and the region
 # encoder are no part of the model.
 APART = ("multi_modal_projector", "connector", "lm_head")
@@ -17,8 +17,8 @@ APART = ("multi_modal_projector", "connector", "lm_head")
 
 def quantisation(way: str, family: Family, dtype: Any, device: str) -> Any:
     """The `BitsAndBytesConfig` of a way. ValueError for an unknown one, and where bitsandbytes or a GPU is missing."""
-    if way not in WAYS:
-        raise ValueError(f"no quantisation {way!r}; choose one of {list(WAYS)} (--quantise)")
+    if way not in QUANTISED:
+        raise ValueError(f"no quantisation {way!r}; choose one of {list(QUANTISED)} (--quantise)")
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ValueError(f"quantisation {way!r} needs bitsandbytes: pip install 'tvad[gpu]' (or leave out --quantise)")
     if way == "int8" and not device.startswith("cuda"):

@@ -18,6 +18,7 @@ class Preset:
     anomaly, normal: the words used when the user gives none.
     alarms: memory, heat, words, decoder, decoder heat, head -> how often ordinary footage of unknown cameras reaches a
     level; used without a scene. decoder: folder of the trained heat decoder. head: folder of the trained temporal head.
+    backbone: family in tvad.lvlm.BACKBONES of a language model that looks at frames itself; "" for one that does not.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Preset:
     alarms: dict[str, AlarmLevel]
     decoder: Path
     head: Path
+    backbone: str = ""
 
     @property
     def decoder_alarms(self) -> Alarms | None:
