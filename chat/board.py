@@ -18,6 +18,7 @@ from tvad.stills import thinned
 
 TILES = 256  # heat maps in one picture
 COLUMNS = 16  # of them side by side
+SURE = 0.75  # a verdict below this probability is told to be unsure
 POINTS = 1200  # of the curve, at most: the page is not wider
 SIGNS = 4  # decimals of numbers that are sent
 
@@ -35,6 +36,7 @@ def page_data(analysis: Analysis, name: str) -> dict[str, Any]:
         "peak_score": evidence.peak_score,
         "has_anomaly": evidence.has_anomaly,
         "confidence": evidence.confidence,
+        "doubt": _doubt(evidence),
         "calibration": evidence.calibration,
         "summary": evidence.summary,
         "warnings": list(evidence.warnings),
@@ -79,6 +81,14 @@ def follow_ups(evidence: Evidence, asked: Sequence[str] = ()) -> list[str]:
     return [q for q in found if q.lower() not in known][:3]
 
 
+def _doubt(evidence: Evidence) -> str:
+    """What to know before believing the verdict; "" for nothing."""
+    if evidence.confidence >= SURE:
+        return ""
+    verdict = "there is an anomaly" if evidence.has_anomaly else "nothing is anomalous"
+    return f"Low confidence: that {verdict} is right with a probability of {evidence.confidence:.0%} only."
+
+
 def _suspects(analysis: Analysis) -> list[dict[str, Any]]:
     """The least usual moment, where there is no event."""
     evidence, curves = analysis
@@ -96,6 +106,7 @@ def _event(event: Event, evidence: Evidence) -> dict[str, Any]:
         "peak_s": _rounded(event.peak_s),
         "score": _rounded(event.score),
         "category": event.category,
+        "label_share": evidence.track(event.tracks[0]).label_confidence if event.tracks else 0.0,
         "raised_by": list(event.raised_by),
         "what": [noun(evidence.track(i)) for i in event.tracks[:3]],
         "motion": evidence.track(event.tracks[0]).motion.summary if event.tracks else "",

@@ -23,35 +23,41 @@ class Refused(ValueError):  # noqa: N818 - it is an answer, not a failure
 
 @dataclass(frozen=True)
 class Limits:
-    """upload_mb, minutes: of one video. cases: videos of one visit, the oldest makes room. visits: at once. age_s:
-    after which an untouched video is forgotten. waiting: people in line for the processor."""
+    """upload_mb, minutes: of one video. cases: videos of one visit, the oldest makes room. normals: clips of ordinary
+    footage of one visit. visits: at once. age_s: after which an untouched video is forgotten. waiting: people in line
+    for the processor."""
 
     upload_mb: float = 200.0
     minutes: float = 30.0
     cases: int = 6
+    normals: int = 12
     visits: int = 64
     age_s: float = 4 * 3600.0
     waiting: int = 20
 
     def __post_init__(self) -> None:
-        if not min(self.upload_mb, self.minutes, self.age_s) > 0 or min(self.cases, self.visits) < 1:
+        if not min(self.upload_mb, self.minutes, self.age_s) > 0 or min(self.cases, self.normals, self.visits) < 1:
             raise ValueError(f"limits of the page must be above 0: {self}")
 
 
 @dataclass
 class Case:
-    """One video. state: received, working, ready or failed; note: what a person reads about that; version: grows with
-    every change of what the page shows. said: questions and answers. turns_before: the conversation's turns at each."""
+    """One video. is_normal: ordinary footage to learn from, which is not shown. state: received, working, ready or
+    failed; note: what a person reads about that; version: grows with every change of what the page shows, looked with
+    every analysis. explain: who answers, None for the page's choice. said: questions and answers."""
 
     id: str
     visit: str
     name: str
     folder: Path
     source: Path
+    is_normal: bool = False
     shown: str = ""  # name of the file in `folder` that browsers play
     state: str = "received"
     note: str = ""
     version: int = 0
+    looked: int = 0
+    explain: str | None = None
     touched_s: float = 0.0
     settings: Settings = field(default_factory=Settings)
     analysis: Analysis | None = None

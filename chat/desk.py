@@ -20,16 +20,17 @@ from chat.conversation import Conversation
 from chat.facts import seconds
 from chat.playable import Stopped, copy_playable, is_playable
 from chat.region import Region, highest, of_region
+from chat.scenes import Scenes
 from chat.session import Session
 from chat.turns import Left, Turns
 from tvad.api import open_session
-from tvad.calibrate import calibrate
 from tvad.detector import Detector
 from tvad.evidence import Analysis, write_atomic
+from tvad.presets import get_preset
 from tvad.progress import Progress
 from tvad.remote import Remote
 from tvad.scan import Scan
-from tvad.settings import USUAL, Settings, usual_parts
+from tvad.settings import Settings
 from tvad.video import VideoError, VideoReader, probe
 
 MIB = 2**20
@@ -50,7 +51,7 @@ class Desk:
         self.root, self.settings, self.explain = root, settings or Settings(), explain
         self.limits, self.feedback = limits or Limits(), feedback
         self.remote: Remote | None = None  # the server that words the answers; set before the first video
-        self._scenes: dict[str, Path] = {}  # of visits
+        self._scenes = Scenes(root, self.settings)
         self.turns = Turns(waiting=self.limits.waiting)
         self._cases: dict[str, Case] = {}
         self._lock = threading.Lock()
@@ -58,11 +59,13 @@ class Desk:
 
     # Videos in and out
 
-    def begin(self, visit: str, name: str) -> "Incoming":
-        """A place for a new video, to be written in pieces."""
+    def begin(self, visit: str, name: str, is_normal: bool = False) -> "Incoming":
+        """A place for a new video, to be written in pieces. Refused for more ordinary footage than fits."""
+        if is_normal and len(self.normals(visit)) >= self.limits.normals:
+            raise Refused(f"there are {self.limits.normals} ordinary clips already, the most that are learnt from here")
         folder = self.root / secrets.token_urlsafe(16)
         folder.mkdir(parents=True, mode=0o700)
-        return Incoming(self, visit, clean_name(name), folder)
+        return Incoming(self, visit, clean_name(name), folder, is_normal)
 
     def receive(self, visit: str, name: str, pieces: Iterable[bytes]) -> Case:
         """A new video from its bytes. Refused where it is too large, empty, too long or no video; nothing stays."""
@@ -92,7 +95,12 @@ class Desk:
     def cases(self, visit: str) -> list[Case]:
         """A visit's videos, oldest first."""
         with self._lock:
-            return [c for c in self._cases.values() if c.visit == visit]
+            return [c for c in self._cases.values() if c.visit == visit and not c.is_normal]
+
+    def normals(self, visit: str) -> list[Case]:
+        """A visit's clips of ordinary footage, oldest first."""
+        with self._lock:
+            return [c for c in self._cases.values() if c.visit == visit and c.is_normal]
 
     def forget(self, case: Case) -> None:
         with self._lock:
@@ -104,8 +112,7 @@ class Desk:
             cases = list(self._cases.values())
         for case in cases:
             self.forget(case)
-        for scene in self._scenes.values():
-            scene.unlink(missing_ok=True)
+        self._scenes.close()
 
     def _make_room(self, visit: str) -> None:
         now = time.monotonic()
@@ -150,6 +157,7 @@ class Desk:
 
                 scan = detector.scan(reader, progress)
                 case.found = detector, reader, scan
+                case.looked += 1
                 self._conclude(case, detector, reader, scan, settings)
         except VideoError as error:
             case.state, case.note = "failed", f"{case.name} cannot be read: {reason(error, case.source)}"
@@ -163,45 +171,32 @@ class Desk:
 
     def settings_of(self, visit: str, anomaly: Sequence[str] = (), normal: Sequence[str] = ()) -> Settings:
         """The page's settings, with a visit's own scene and words. No words: the usual ones."""
-        own = self.settings
-        if scene := self._scenes.get(visit):
-            usual = own.parts == usual_parts(own.scene is not None)
-            own = replace(own, scene=str(scene), parts=USUAL if usual else own.parts)
-        return replace(own, anomaly=tuple(anomaly) or own.anomaly, normal=tuple(normal) or own.normal)
+        return self._scenes.settings(visit, anomaly, normal)
 
     def learn(
         self,
-        case: Case,
+        cases: Sequence[Case],
         stretch_s: tuple[float, float] | None,
         tell: Callable[[float, str], None],
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take the video, or a stretch of it, as what is normal before its camera, for all videos of the visit. Refused
+        """Take videos, or a stretch of one, as what is normal before their camera, for all videos of the visit. Refused
         for what is too short, Busy, Stopped."""
-        start_s, end_s = stretch_s or (None, None)
-        out = self.root / f"{secrets.token_urlsafe(12)}.scene.safetensors"
-
-        def progress(now: Progress) -> None:
-            if stopped():
-                raise Stopped("stopped")
-            tell(min(now.done_s / now.total_s, 1.0) if now.total_s > 0 else 0.0, "Learning what is normal here")
-
         try:
-            settings = replace(self.settings, scene=None, start_s=start_s, end_s=end_s)
             with self.turns.turn(stopped=stopped, on_wait=lambda place, length: tell(0.0, _in_line(place, length))):
-                calibrate([case.source], out, settings, progress)
-        except (ValueError, VideoError) as error:
-            raise Refused(f"this stretch cannot be learnt: {reason(error, case.source)}") from None
+                self._scenes.learn(cases, stretch_s, tell, stopped)
         except Left:
             raise Stopped("stopped") from None
-        self.unlearn(case.visit)
-        self._scenes[case.visit] = out
+        self._drop_detectors()
 
     def unlearn(self, visit: str) -> None:
         """Back to the page's own scene, or none."""
-        if old := self._scenes.pop(visit, None):
-            old.unlink(missing_ok=True)
-            self._detectors = {s: d for s, d in self._detectors.items() if s.scene != str(old)}
+        self._scenes.forget(visit)
+        self._drop_detectors()
+
+    def learnt(self, visit: str) -> str:
+        """What a visit has taught the page, in words; "" for nothing."""
+        return self._scenes.words(visit)
 
     def judge(self, case: Case, event_id: int, right: bool, label: str = "") -> None:
         """Add a person's word on an event to the feedback file, as a line that `tvad train temporal` reads: the stretch
@@ -240,7 +235,7 @@ class Desk:
         evidence = replace(analysis.evidence, video=replace(analysis.evidence.video, path=case.name), settings=told)
         case.analysis = Analysis(evidence, analysis.curves)
         before = case.session.conversation if case.session else Conversation()
-        case.session = open_session(case.analysis, self.explain, self.remote, case.source)
+        case.session = self._open(case, case.analysis)
         case.session.conversation = before
         case.settings = settings
         self._write(case)
@@ -264,10 +259,14 @@ class Desk:
             self._detectors[settings] = found
         return found
 
+    def _drop_detectors(self) -> None:
+        """Forget those of scenes that are no more."""
+        self._detectors = {s: d for s, d in self._detectors.items() if s.scene is None or Path(s.scene).is_file()}
+
     def board(self, case: Case) -> dict[str, object]:
         """What the page shows of it."""
         data: dict[str, object] = {"id": case.id, "state": case.state, "note": case.note, "version": case.version}
-        data |= {"name": case.name, "shown": case.shown, "heat_base": "heat-"}
+        data |= {"name": case.name, "shown": case.shown, "looked": case.looked}
         with case.lock:
             if case.analysis is not None:
                 data |= page_data(case.analysis, case.name)
@@ -286,7 +285,7 @@ class Desk:
         with self.turns.turn(stopped=stopped):
             asked = session
             if region is not None:
-                asked = open_session(of_region(analysis, region), self.explain, self.remote, case.source)
+                asked = self._open(case, of_region(analysis, region))
                 asked.conversation = session.conversation
                 heat, t_s = highest(analysis, region)
                 lead = f"In the marked region ({region.words()}; highest heat there {heat:.2f}, at {seconds(t_s)}): "
@@ -295,6 +294,28 @@ class Desk:
         self._session(case).conversation = asked.conversation  # another one, where events were cut again meanwhile
         where = f" ({region.words()})" if region else ""
         case.said.append((question + where, replace(asked.last, text=lead + asked.last.text)))
+
+    def ways(self) -> list[str]:
+        """Who can answer here, the page's own choice first: ways whose weights are installed, or that a server words."""
+        preset = get_preset(self.settings.preset)
+        usual = self.explain or (preset.explain if self.remote is None else "text")
+        found = [
+            way
+            for way, needed in preset.explain_weights.items()
+            if (way == "text" and self.remote is not None) or all(w.find() for w in needed)
+        ]
+        return sorted(found, key=lambda way: way != usual)
+
+    def answer_by(self, case: Case, way: str) -> None:
+        """Who answers from now on; what was said stays. Refused for a way that is not there."""
+        if way not in self.ways():
+            raise Refused(f"nobody answers by {way[:20]!r} here; there are {', '.join(self.ways())}")
+        case.explain = way
+        with case.lock:
+            if case.analysis is not None and case.session is not None:
+                said = case.session.conversation
+                case.session = self._open(case, case.analysis)
+                case.session.conversation = said
 
     def take_back(self, case: Case, kept: int) -> None:
         """Forget the questions after the first `kept`."""
@@ -305,6 +326,9 @@ class Desk:
     def suggestions(self, case: Case) -> list[str]:
         return follow_ups(case.analysis.evidence, case.asked) if case.analysis else []
 
+    def _open(self, case: Case, analysis: Analysis) -> Session:
+        return open_session(analysis, case.explain or self.explain, self.remote, case.source)
+
     def _session(self, case: Case) -> Session:
         if case.session is None:
             raise Refused("this video has not been analysed yet")
@@ -314,8 +338,8 @@ class Desk:
 class Incoming:
     """A video that is being received."""
 
-    def __init__(self, desk: Desk, visit: str, name: str, folder: Path) -> None:
-        self._desk, self._visit, self.name, self._folder = desk, visit, name, folder
+    def __init__(self, desk: Desk, visit: str, name: str, folder: Path, is_normal: bool) -> None:
+        self._desk, self._visit, self.name, self._folder, self._is_normal = desk, visit, name, folder, is_normal
         self._source = folder / f"video{suffix_of(name)}"
         self._left = int(desk.limits.upload_mb * MIB)
         self._file = self._source.open("wb")
@@ -339,7 +363,7 @@ class Incoming:
         most = self._desk.limits.minutes
         if info.duration_s > most * 60:
             raise Refused(f"{self.name} is {info.duration_s / 60:.1f} minutes long; at most {most:g} are taken here")
-        case = Case(self._folder.name, self._visit, self.name, self._folder, self._source)
+        case = Case(self._folder.name, self._visit, self.name, self._folder, self._source, self._is_normal)
         case.settings, case.touched_s = self._desk.settings, time.monotonic()
         if is_playable(self._source):
             case.shown = self._source.name

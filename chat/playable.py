@@ -17,11 +17,21 @@ PLAYED: dict[str, frozenset[str]] = {
     ".webm": frozenset({"vp8", "vp9", "av1"}),
 }
 MAX_SIDE_PX = 1280
+# Matroska's Duration (RFC 9559, 5.1.2.10), eight or four bytes long; a browser's own recordings have none, and are hard
+# to seek in.
+DURATION = (b"\x44\x89\x88", b"\x44\x89\x84")
+HEAD_BYTES = 4096
 
 
 def is_playable(path: Path) -> bool:
-    """Whether browsers play this file. VideoError when it cannot be read."""
-    return probe(path).codec in PLAYED.get(path.suffix.lower(), frozenset())
+    """Whether browsers play this file, and seek in it. VideoError when it cannot be read."""
+    if probe(path).codec not in PLAYED.get(path.suffix.lower(), frozenset()):
+        return False
+    if path.suffix.lower() != ".webm":
+        return True
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    return any(mark in head for mark in DURATION)
 
 
 def copy_playable(path: Path, out: Path, stopped: Callable[[], bool] = lambda: False) -> None:

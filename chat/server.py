@@ -29,7 +29,7 @@ from chat.desk import Desk
 from chat.openai_api import Limits as ApiLimits
 from chat.openai_api import router
 from chat.session import Session
-from chat.turns import Left
+from chat.turns import Busy, Left
 from tvad import __version__
 from tvad.api import analyze, open_session
 from tvad.evidence import Analysis
@@ -38,6 +38,7 @@ from tvad.settings import Settings
 
 COOKIE = "tvad_visit"
 ASSETS = Path(__file__).parent / "page"
+EXAMPLE = Path(__file__).parent.parent / "examples" / "plaza.mp4"  # beside the packages in a checkout
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 FILES = re.compile(r"(video|shown)\.(mp4|m4v|webm)|heat-\d{1,5}\.png")
 MEDIA = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm", ".png": "image/png"}
@@ -103,6 +104,10 @@ def make_app(desk: Desk, login: Login | None = None, api: ApiLimits | None = Non
     async def refused(request: Request, error: Refused) -> Response:
         return JSONResponse({"error": str(error)}, 404 if "no longer here" in str(error) else 422)
 
+    @app.exception_handler(Busy)
+    async def busy(request: Request, error: Busy) -> Response:
+        return JSONResponse({"error": str(error)}, 503, {"Retry-After": "30"})
+
     @app.get("/health")
     def health() -> dict[str, Any]:
         return {
@@ -123,11 +128,26 @@ def make_app(desk: Desk, login: Login | None = None, api: ApiLimits | None = Non
 
     @app.post("/upload")
     async def upload(request: Request, name: str = "video.mp4") -> Response:
-        limit = desk.limits.upload_mb * 2**20
-        if float(request.headers.get("content-length") or 0) > limit:
-            raise Refused(f"{name[:120]} is larger than {desk.limits.upload_mb:g} MB, the most that is taken here")
         case = await _received(desk, request, name)
         return JSONResponse({"id": case.id, "name": case.name, "shown": case.shown})
+
+    @app.post("/example")
+    def example(request: Request) -> Response:
+        if not EXAMPLE.is_file():
+            raise Refused("the example is not installed here (make examples/plaza.mp4)")
+        case = desk.receive(visit_of(request), EXAMPLE.name, [EXAMPLE.read_bytes()])
+        return JSONResponse({"id": case.id, "name": case.name, "shown": case.shown})
+
+    @app.get("/normal")
+    def normals(request: Request) -> Response:
+        visit = visit_of(request)
+        clips = [{"id": c.id, "name": c.name} for c in desk.normals(visit)]
+        return JSONResponse({"clips": clips, "learnt": desk.learnt(visit)}, headers={"Cache-Control": "no-store"})
+
+    @app.post("/normal")
+    async def normal(request: Request, name: str = "video.mp4") -> Response:
+        case = await _received(desk, request, name, is_normal=True)
+        return JSONResponse({"id": case.id, "name": case.name})
 
     @app.get("/case/{case_id}")
     def board(request: Request, case_id: str) -> Response:
@@ -157,6 +177,12 @@ def make_app(desk: Desk, login: Login | None = None, api: ApiLimits | None = Non
 
         return Response(event_picture(_case(desk, request, case_id), event_id), media_type="image/jpeg")
 
+    @app.get("/case/{case_id}/trajectory.jpg")
+    def ways(request: Request, case_id: str) -> Response:
+        from chat.exports import trajectory
+
+        return Response(trajectory(_case(desk, request, case_id)), media_type="image/jpeg")
+
     @app.post("/case/{case_id}/event/{event_id}")
     async def judge(request: Request, case_id: str, event_id: int) -> Response:
         case = _case(desk, request, case_id)
@@ -177,7 +203,8 @@ def make_app(desk: Desk, login: Login | None = None, api: ApiLimits | None = Non
         case = _case(desk, request, case_id)
         if kind not in EXPORTS:
             raise Refused(f"no export {kind[:20]!r}; there are {', '.join(EXPORTS)}")
-        data = make(case, kind)
+        with desk.turns.turn():  # it reads the video again
+            data = make(case, kind)
         stem = re.sub(r"[^\w.-]+", "_", Path(case.name).stem, flags=re.ASCII) or "video"
         kept = f"attachment; filename=tvad-{stem}{EXPORTS[kind].ending}"
         return Response(data, media_type=EXPORTS[kind].media, headers={"Content-Disposition": kept})
@@ -215,9 +242,12 @@ def _judgement(body: bytes) -> tuple[bool, str]:
     return right, label
 
 
-async def _received(desk: Desk, request: Request, name: str) -> Case:
+async def _received(desk: Desk, request: Request, name: str, is_normal: bool = False) -> Case:
     """The body as a video, piece by piece, so that it is never in memory as a whole."""
-    incoming = desk.begin(visit_of(request), name)
+    length = request.headers.get("content-length") or "0"
+    if not length.isdecimal() or int(length[:20]) > desk.limits.upload_mb * 2**20:
+        raise Refused(f"{name[:120]} is larger than {desk.limits.upload_mb:g} MB, the most that is taken here")
+    incoming = desk.begin(visit_of(request), name, is_normal)
     try:
         async for piece in request.stream():
             await run_in_threadpool(incoming.write, piece)

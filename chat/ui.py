@@ -4,11 +4,11 @@
 
 Video, heat, curve and events are one HTML part with a script of its own (chat/page/board.js), which fetches what it
 shows from chat/server.py; the dialogue is a gr.Chatbot. What is shown of a dialogue is always made anew from the desk,
-never taken from the browser. Next: chat/server.py
+never taken from the browser. Next: chat/flow.py
 """
 
+import json
 import os
-import secrets
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -19,56 +19,49 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before the import:
 import gradio as gr
 from fastapi import FastAPI
 
-from chat.case import Case, Refused
+from chat.case import Refused
 from chat.desk import Desk
-from chat.linked import footnotes, linked, plain
+from chat.flow import Flow, Who, sentence
 from chat.openai_api import Limits as ApiLimits
-from chat.openai_body import details
-from chat.playable import Stopped
 from chat.region import Region
-from chat.server import Login, make_app, visit_of
-from chat.turns import Busy, Left
-from chat.watched import watched
+from chat.server import EXAMPLE, Login, make_app, visit_of
+from chat.shown import WAYS, described, listing, messages, number, said_alone, value
+from chat.turns import Busy
+from tvad.presets import get_preset
 from tvad.weights import MissingWeights
 
-FIRST = "What is anomalous?"
-TITLE = "tvad"
+TITLE = "tvad: ask a video what is anomalous"
 ON_LOAD = """
-const start = () => window.tvadBoard
-  ? window.tvadBoard(element, {
-      opened: (d) => trigger('opened', d), chosen: (d) => trigger('chosen', d), region: (d) => trigger('region', d),
-    }, props, watch)
-  : setTimeout(start, 30);
+const say = Object.fromEntries([EVENTS].map((name) => [name, (d) => trigger(name, d)]));
+const start = () => window.tvadBoard ? window.tvadBoard("PART", element, say, props, watch) : setTimeout(start, 30);
 start();
 """
 HEAD = (
-    '<link rel="stylesheet" href="page/board.css"><script src="page/board.js"></script>'
-    '<meta name="tvad-limits" content="{}">'
+    '<link rel="stylesheet" href="page/board.css"><link rel="stylesheet" href="page/page.css">'
+    '<script type="module" src="page/board.js"></script><meta name="tvad-limits" content="{}">'
 )
-CSS = """
-footer { display: none !important; }
-.gradio-container { max-width: 1600px !important; }
-#tv-title { font-size: 1.05rem; margin: 0; }
-#tv-title h1 { font-size: 1.05rem; margin: 0; }
-"""
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+MANY: dict[str, Any] = HIDDEN | {"trigger_mode": "multiple"}  # of several videos at a time
+FETCH = "async_move_resource_to_block_cache"  # of gradio's parts
+CACHE_S = (600, 3600)  # how often what programs sent is looked through, and the age at which it goes
 
 
 def page(desk: Desk, login: Login | None = None, root_path: str = "", api: ApiLimits | None = None) -> FastAPI:
     """The whole application."""
     app = make_app(desk, login, api)
     blocks = build(desk)
+    for block in blocks.blocks.values():
+        setattr(block, FETCH, _no_address(getattr(block, FETCH)))
     room = desk.limits.waiting + 4  # the desk's own line is the one that counts
     blocks.queue(max_size=room, default_concurrency_limit=room)
-    limits = escape(f'{{"upload_mb": {desk.limits.upload_mb:g}, "minutes": {desk.limits.minutes:g}}}', quote=True)
+    limits = {"upload_mb": desk.limits.upload_mb, "minutes": desk.limits.minutes, "example": EXAMPLE.is_file()}
     mounted = gr.mount_gradio_app(
         app,
         blocks,
         path="/",
         root_path=root_path or None,
         theme=theme(),
-        css=CSS,
-        head=HEAD.format(limits),
+        head=HEAD.format(escape(json.dumps(limits), quote=True)),
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -79,6 +72,17 @@ def page(desk: Desk, login: Login | None = None, root_path: str = "", api: ApiLi
     # Without it gradio 6.31 does not check which files a request names (tests/test_ui.py asks for one).
     blocks.has_launched = True
     return mounted
+
+
+def _no_address(move: Any) -> Any:
+    """Gradio would fetch what stands at an address that a request names as a file."""
+
+    async def moved(path: Any) -> str | None:
+        if "://" in str(path or "")[:20]:
+            raise gr.Error("files are not fetched from addresses; send the file itself")
+        return await move(path)
+
+    return moved
 
 
 def theme() -> gr.Theme:
@@ -93,43 +97,39 @@ def theme() -> gr.Theme:
     ).set(
         block_label_text_color="*neutral_700",
         block_title_text_color="*neutral_800",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
         button_primary_background_fill="#0060a0",
+    )
+
+
+def part(name: str, events: tuple[str, ...] = ()) -> gr.HTML:
+    """A part of the page that a script of ours fills."""
+    quoted = ", ".join(f'"{event}"' for event in events)
+    return gr.HTML(
+        {},
+        html_template='<div class="tv-home"></div>',
+        js_on_load=ON_LOAD.replace("PART", name).replace("EVENTS", quoted),
+        elem_id=f"tv-{name}",
     )
 
 
 def build(desk: Desk) -> gr.Blocks:
     """The page's widgets and what they call."""
-    with gr.Blocks(title="tvad: ask a video what is anomalous", analytics_enabled=False, fill_width=True) as blocks:
+    preset = get_preset(desk.settings.preset)
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=CACHE_S) as blocks:
         shown = gr.State("")  # id of the case
         region = gr.State(None)
-        gr.HTML(f"<h1>{TITLE}: ask a video what is anomalous</h1>", elem_id="tv-title")
+        gr.HTML(f"<h1>{TITLE}</h1>", elem_id="tv-title")
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
-                board = gr.HTML({}, html_template='<div class="tv-home"></div>', js_on_load=ON_LOAD, elem_id="tv-board")
-                with gr.Accordion("What counts as anomalous here", open=False):
-                    with gr.Row():
-                        anomaly = gr.Textbox(
-                            label="Anomalous",
-                            placeholder="bicycle, cart",
-                            info="Words, with commas between; empty for the usual ones",
-                        )
-                        normal = gr.Textbox(label="Normal", placeholder="people walking")
-                    again = gr.Button("Look again with these words", size="sm")
-                with gr.Accordion("What is normal before this camera", open=False):
-                    gr.Markdown(
-                        "Ordinary footage of this camera makes the alarm level mean something. Empty: all of the video."
-                    )
-                    with gr.Row():
-                        start = gr.Number(label="From second", value=None, minimum=0)
-                        end = gr.Number(label="To second", value=None, minimum=0)
-                    with gr.Row():
-                        learn = gr.Button("This is normal: learn it", size="sm")
-                        unlearn = gr.Button("Forget what was learnt", size="sm")
+                board = part("board", ("opened", "chosen", "region", "learn", "forget"))
             with gr.Column(scale=2, min_width=320):
                 chat = gr.Chatbot(
                     label="Dialogue",
+                    elem_id="tv-dialogue",
                     show_label=False,
-                    height=560,
+                    height=520,
                     buttons=["copy", "copy_all"],
                     editable="user",
                     layout="panel",
@@ -142,6 +142,7 @@ def build(desk: Desk) -> gr.Blocks:
                         placeholder="Ask about the video",
                         show_label=False,
                         label="Question",
+                        elem_id="tv-question",
                         scale=8,
                         submit_btn=True,
                         stop_btn=False,
@@ -150,24 +151,38 @@ def build(desk: Desk) -> gr.Blocks:
                         max_length=2000,
                     )
                     stop = gr.Button("Stop", scale=1, min_width=70)
-        with gr.Row(visible=False):  # for programs: gradio_client, see docs/SERVE.md
-            given = [gr.File(label="video"), *(gr.Textbox(label=n) for n in ("question", "anomaly", "normal"))]
-            found, describe = gr.JSON(label="answer"), gr.Button("describe")
+                ways = desk.ways()
+                way = gr.Dropdown(
+                    [(WAYS.get(w, w), w) for w in ways], value=ways[0], label="Who answers", filterable=False, scale=0
+                )
+                with gr.Accordion("What counts as anomalous here", open=False):
+                    anomaly, normal = (
+                        gr.Dropdown(
+                            list(usual), value=[], multiselect=True, allow_custom_value=True, label=label, info=info
+                        )
+                        for usual, label, info in (
+                            (preset.anomaly, "Anomalous", "Words of yours or of the list; none: all of the list"),
+                            (preset.normal, "Normal", "The same for what is ordinary"),
+                        )
+                    )
+                    again = gr.Button("Look again with these words", size="sm")
+                with gr.Accordion("What is normal before this camera", open=False):
+                    part("normal")  # it comes to be when this is opened; its events are the board's
         hands = Hands(desk)
-        # Not among the documented ones: gradio's documentation has examples from other hosts, in the page itself.
-        describe.click(hands.describe, given, found, api_name="describe", api_visibility="undocumented")
-        words = [anomaly, normal]
+        _for_programs(hands)
+        given = [anomaly, normal]
         out = [board, chat, shown, region]
-        opened = board.opened(hands.opened, words, out, **HIDDEN)
-        looked = again.click(hands.again, [shown, *words], out, **HIDDEN)
-        learnt = learn.click(hands.learn, [shown, start, end, *words], out, **HIDDEN)
-        forgot = unlearn.click(hands.unlearn, [shown, *words], out, **HIDDEN)
-        board.chosen(hands.chosen, None, out, queue=False, **HIDDEN)
-        board.region(hands.region, None, region, queue=False, **HIDDEN)
-        asked = question.submit(hands.ask, [question, shown, region], [chat, question], **HIDDEN)
-        picked = chat.option_select(hands.option, [shown, region], [chat, question], **HIDDEN)
-        retried = chat.retry(hands.retry, [shown, region], [chat, question], **HIDDEN)
-        edited = chat.edit(hands.edit, [shown, region], [chat, question], **HIDDEN)
+        opened = board.opened(hands.opened, given, out, **MANY)
+        looked = again.click(hands.again, [shown, *given], out, **HIDDEN)
+        learnt = board.learn(hands.learn, [shown, *given], out, **HIDDEN)
+        forgot = board.forget(hands.unlearn, [shown, *given], out, **HIDDEN)
+        board.chosen(hands.chosen, None, [*out, way], queue=False, **MANY)
+        board.region(hands.region, None, region, queue=False, **MANY)
+        way.input(hands.answer_by, [shown, way], board, queue=False, **MANY)
+        asked = question.submit(hands.ask, [question, shown, region], [chat, question], **MANY)
+        picked = chat.option_select(hands.option, [shown, region], chat, **HIDDEN)
+        retried = chat.retry(hands.retry, [shown, region], chat, **HIDDEN)
+        edited = chat.edit(hands.edit, [shown, region], chat, **HIDDEN)
         chat.undo(hands.undo, shown, [chat, question], queue=False, **HIDDEN)
         stop.click(
             hands.stopped,
@@ -177,209 +192,141 @@ def build(desk: Desk) -> gr.Blocks:
             cancels=[opened, looked, learnt, forgot, asked, picked, retried, edited],
             **HIDDEN,
         )
-        blocks.load(hands.load, None, out, queue=False, **HIDDEN)
+        blocks.load(hands.load, None, [*out, way], queue=False, **HIDDEN)
+        blocks.unload(hands.left)
     return blocks
 
 
+def _for_programs(hands: "Hands") -> None:
+    """Endpoints for gradio_client, see docs/SERVE.md: widgets that nobody sees say their types."""
+    with gr.Row(visible=False):
+        video, found = gr.File(label="video"), gr.JSON(label="answer")
+        texts = [gr.Textbox(label=name) for name in ("question", "anomaly", "normal")]
+        rate, button = gr.Number(label="per_hour", value=0, minimum=0), gr.Button("describe")
+    # Gradio's own example is a file at an address outside.
+    example = {"path": "clip.mp4", "meta": {"_type": "gradio.FileData"}}
+    video.example_payload = video.example_value = lambda: example  # type: ignore[method-assign]
+    button.click(hands.describe, [video, *texts, rate], found, api_name="describe")
+
+
 class Hands:
-    """What the page's events do: each takes what gradio gives, and asks the desk."""
+    """What the page's events do: each takes what gradio gives, and hands it on (chat/flow.py)."""
 
     def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+        self.desk, self.flow = desk, Flow(desk, gr.skip())
 
-    def describe(self, video: str, question: str, anomaly: str, normal: str) -> dict[str, Any]:
-        """Look at a video and answer a question about it: answer, has_anomaly, confidence, events, citations.
+    def describe(self, video: str, question: str, anomaly: str, normal: str, per_hour: float = 0.0) -> dict[str, Any]:
+        """Look at a video and answer a question about it: answer, has_anomaly, confidence, events, tracks, citations.
 
-        anomaly, normal: words with commas between, "" for the usual ones."""
+        Args:
+            video: the file.
+            question: "" for "What is anomalous?".
+            anomaly: words with commas between, "" for the usual ones.
+            normal: the same for what is ordinary.
+            per_hour: false alarms to put up with, 0 for the usual ones.
+        """
         # Gradio has put the file there; nothing else is taken, whatever a request names.
         home, path = Path(os.environ["GRADIO_TEMP_DIR"]).resolve(), Path(video or "").resolve()
         if not path.is_file() or not path.is_relative_to(home):
             raise gr.Error("a video is missing")
         try:
-            with path.open("rb") as file:
-                # A visit of its own: what many programs send at once must not make room for each other.
-                case = self.desk.receive(secrets.token_urlsafe(16), path.name, iter(lambda: file.read(2**20), b""))
-            try:
-                words = self.desk.settings_of(case.visit, listed(anomaly), listed(normal))
-                self.desk.analyse(case, words, lambda share, note: None)
-                for _ in self.desk.ask(case, question.strip() or FIRST):
-                    pass
-                assert case.analysis is not None
-                return details(case.analysis.evidence, case.said[-1][1]) | {"answer": case.said[-1][1].text}
-            finally:
-                self.desk.forget(case)
+            return described(self.desk, path, path.name, question or "", anomaly, normal, per_hour or 0.0)
         except (Refused, Busy, MissingWeights) as error:
             raise gr.Error(str(error)) from None
 
     def load(self, request: gr.Request) -> tuple[Any, ...]:
         """What this browser had open."""
         cases = self.desk.cases(visit_of(request))
-        return self._whole(cases[-1], request) if cases else ({}, [], "", None)
+        return self.flow.whole(cases[-1], who(request)) if cases else ({}, [], "", None, gr.skip())
 
-    def opened(self, anomaly: str, normal: str, event: gr.EventData, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """A video was received: look at it, then ask the first question."""
-        yield from self._look(str(event.id), anomaly, normal, request)
+    def left(self, request: gr.Request) -> None:
+        """The page was shut."""
+        self.flow.left(who(request))
 
-    def again(self, shown: str, anomaly: str, normal: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        yield from self._look(shown, anomaly, normal, request)
+    def opened(self, anomaly: Any, normal: Any, event: gr.EventData, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """A video was received."""
+        behind = told(event).get("behind") is True
+        yield from self.flow.look(who(request), str(event.id), anomaly, normal, behind)
+
+    def again(self, shown: str, anomaly: Any, normal: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        yield from self.flow.look(who(request), shown, anomaly, normal)
 
     def learn(
-        self, shown: str, start: float | None, end: float | None, anomaly: str, normal: str, request: gr.Request
+        self, shown: str, anomaly: Any, normal: Any, event: gr.EventData, request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
-        """The video that is shown, or a stretch of it, is normal: learn that, and look at it again."""
-        try:
-            case = self.desk.case(visit_of(request), shown)
-            stretch = None if start is None and end is None else (start or 0.0, end if end is not None else 1e9)
-            for share, note in watched(lambda tell, stop: self.desk.learn(case, stretch, tell, stop)):
-                yield _value(case, note, share), gr.skip(), gr.skip(), gr.skip()
-        except (Refused, Busy, Stopped, Left, MissingWeights) as error:
-            yield {"note": str(error).capitalize()}, gr.skip(), gr.skip(), gr.skip()
-            return
-        yield from self._look(shown, anomaly, normal, request)
+        yield from self.flow.learn(who(request), shown, told(event), anomaly, normal)
 
-    def unlearn(self, shown: str, anomaly: str, normal: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        self.desk.unlearn(visit_of(request))
-        yield from self._look(shown, anomaly, normal, request)
+    def unlearn(self, shown: str, anomaly: Any, normal: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        yield from self.flow.unlearn(who(request), shown, anomaly, normal)
 
     def chosen(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-        """Another of the open videos."""
+        """Another of the open videos, or none."""
+        if not event.id:
+            self.left(request)
+            return {"cases": listing(self.desk, visit_of(request)), "note": ""}, [], "", None, gr.skip()
         try:
-            return self._whole(self.desk.case(visit_of(request), str(event.id)), request)
+            return self.flow.whole(self.desk.case(visit_of(request), str(event.id)), who(request))
         except Refused as error:
-            return {"note": str(error)}, [], "", None
+            return {"note": str(error)}, [], "", None, gr.skip()
 
     def region(self, event: gr.EventData) -> Any:
         return Region.of(event._data)
 
+    def answer_by(self, shown: str, way: str, request: gr.Request) -> Any:
+        """Who answers from now on."""
+        try:
+            case = self.desk.case(visit_of(request), shown)
+            self.desk.answer_by(case, str(way))
+        except (Refused, MissingWeights) as error:
+            return {"note": sentence(error)}
+        return value(case, f"From now on: {WAYS.get(way, way).lower()}.")
+
     def ask(self, question: str, shown: str, region: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
-        """A typed question."""
+        """A typed question. Its box is emptied once: the next one may be typed meanwhile."""
         if not question.strip():
             yield gr.skip(), gr.skip()
             return
-        yield from ((chat, "") for chat in self._answer(shown, question, region, request))
+        box: Any = ""
+        for chat in self.flow.answer(who(request), shown, question, region):
+            yield chat, box
+            box = gr.skip()
 
-    def option(self, shown: str, region: Any, event: gr.SelectData, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+    def option(self, shown: str, region: Any, event: gr.SelectData, request: gr.Request) -> Iterator[Any]:
         """One of the suggested questions."""
-        value = event.value
-        question = value.get("value", "") if isinstance(value, dict) else str(value)
-        yield from ((chat, "") for chat in self._answer(shown, question, region, request))
+        picked = event.value
+        question = picked.get("value", "") if isinstance(picked, dict) else str(picked)
+        yield from self.flow.answer(who(request), shown, question, region)
 
-    def retry(self, shown: str, region: Any, event: gr.RetryData, request: gr.Request) -> Iterator[tuple[Any, Any]]:
-        yield from self._from(shown, _number(event.index), None, region, request)
+    def retry(self, shown: str, region: Any, event: gr.RetryData, request: gr.Request) -> Iterator[Any]:
+        yield from self.flow.again_from(who(request), shown, number(event.index), None, region)
 
-    def edit(self, shown: str, region: Any, event: gr.EditData, request: gr.Request) -> Iterator[tuple[Any, Any]]:
-        yield from self._from(shown, _number(event.index), str(event.value), region, request)
+    def edit(self, shown: str, region: Any, event: gr.EditData, request: gr.Request) -> Iterator[Any]:
+        yield from self.flow.again_from(who(request), shown, number(event.index), str(event.value), region)
 
     def undo(self, shown: str, event: gr.UndoData, request: gr.Request) -> tuple[Any, Any]:
         """The last question back into its box."""
         try:
             case = self.desk.case(visit_of(request), shown)
-            number = min(_number(event.index), len(case.said))
-            question = case.said[number][0] if number < len(case.said) else ""
-            self.desk.take_back(case, number)
+            at = min(number(event.index), len(case.said))
+            question = case.said[at][0] if at < len(case.said) else ""
+            self.desk.take_back(case, at)
         except Refused as error:
-            return _said_alone(str(error)), gr.skip()
-        return self._messages(case), question
+            return said_alone(str(error)), gr.skip()
+        return messages(self.desk, case), question
 
     def stopped(self, shown: str, request: gr.Request) -> tuple[Any, Any]:
         try:
             case = self.desk.case(visit_of(request), shown)
         except Refused:
             return gr.skip(), gr.skip()
-        return _value(case, "Stopped."), self._messages(case)
-
-    def _look(self, case_id: str, anomaly: str, normal: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        try:
-            case = self.desk.case(visit_of(request), case_id)
-        except Refused as error:
-            yield {"note": str(error)}, [], "", None
-            return
-        settings = self.desk.settings_of(case.visit, listed(anomaly), listed(normal))
-        yield _value(case, "Opened.", 0.0), self._messages(case), case.id, None
-        try:
-            for share, note in watched(lambda tell, stop: self.desk.analyse(case, settings, tell, stop)):
-                yield _value(case, note, share), gr.skip(), gr.skip(), gr.skip()
-        except (Refused, Busy, Stopped, Left, MissingWeights) as error:
-            yield _value(case, str(error).capitalize()), self._messages(case), case.id, None
-            return
-        yield _value(case, ""), gr.skip(), gr.skip(), gr.skip()
-        first = FIRST if not case.said else case.said[0][0]
-        if case.said:
-            self.desk.take_back(case, 0)
-        for chat in self._answer(case.id, first, None, request):
-            yield gr.skip(), chat, gr.skip(), gr.skip()
-
-    def _answer(self, case_id: str, question: str, region: Any, request: gr.Request) -> Iterator[list[dict[str, Any]]]:
-        """The whole dialogue, again and again, with a growing answer."""
-        question = question.strip()
-        try:
-            case = self.desk.case(visit_of(request), case_id)
-        except Refused:
-            yield _said_alone("Open a video first; then ask about it.")
-            return
-        before = self._messages(case, options=False)
-        where = Region.of(region)
-        own = {"role": "user", "content": plain(question) + (f" ({where.words()})" if where else "")}
-        yield [*before, own, {"role": "assistant", "content": "…"}]
-        text = ""
-        try:
-            for piece in self.desk.ask(case, question, where):
-                text += piece
-                yield [*before, own, {"role": "assistant", "content": plain(text)}]
-        except (Refused, Busy, Left, MissingWeights) as error:
-            yield [*before, own, {"role": "assistant", "content": plain(str(error))}]
-            return
-        yield self._messages(case)
-
-    def _from(
-        self, shown: str, number: int, question: str | None, region: Any, request: gr.Request
-    ) -> Iterator[tuple[Any, Any]]:
-        """The dialogue up to a question, and that one again, perhaps in other words."""
-        try:
-            case = self.desk.case(visit_of(request), shown)
-        except Refused as error:
-            yield _said_alone(str(error)), gr.skip()
-            return
-        if number < len(case.said):
-            question = question or case.said[number][0]
-            self.desk.take_back(case, number)
-        if question:
-            yield from ((chat, "") for chat in self._answer(shown, question, region, request))
-
-    def _whole(self, case: Case, request: gr.Request) -> tuple[Any, ...]:
-        value = _value(case, case.note)
-        value["cases"] = [{"id": c.id, "name": c.name} for c in self.desk.cases(visit_of(request))]
-        return value, self._messages(case), case.id, None
-
-    def _messages(self, case: Case, options: bool = True) -> list[dict[str, Any]]:
-        """The dialogue as it stands, with suggestions below the last answer."""
-        if case.analysis is None:
-            return []
-        out: list[dict[str, Any]] = []
-        evidence = case.analysis.evidence
-        for question, answer in case.said:
-            out.append({"role": "user", "content": plain(question)})
-            out.append({"role": "assistant", "content": linked(answer.text, evidence) + footnotes(answer, evidence)})
-        if out and options:
-            out[-1]["options"] = [{"value": q, "label": q} for q in self.desk.suggestions(case)]
-        return out
+        return value(case, "Stopped."), messages(self.desk, case)
 
 
-def _value(case: Case, note: str, share: float | None = None) -> dict[str, Any]:
-    """What board.js is told."""
-    return {"id": case.id, "version": case.version, "note": note, "share": share}
+def who(request: Any) -> Who:
+    return Who(visit_of(request), str(getattr(request, "session_hash", "") or ""))
 
 
-def _said_alone(text: str) -> list[dict[str, Any]]:
-    return [{"role": "assistant", "content": plain(text)}]
-
-
-def _number(index: Any) -> int:
-    """Which question a message of the dialogue belongs to; each has an answer after it."""
-    at = index[0] if isinstance(index, list | tuple) else index
-    return max(int(at), 0) // 2
-
-
-def listed(text: str | None) -> tuple[str, ...]:
-    """ "a, b," -> ("a", "b")."""
-    return tuple(word for part in (text or "").split(",") if (word := " ".join(part.split())))
+def told(event: Any) -> dict[str, Any]:
+    """What board.js sent with an event."""
+    data = getattr(event, "_data", None)
+    return data if isinstance(data, dict) else {}

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from desk_fakes import make_desk, opened, ready, said
 
-from chat.case import Limits, Refused, clean_name
+from chat.case import Case, Limits, Refused, clean_name
 from chat.playable import Stopped, copy_playable, is_playable
 from chat.region import Region
 from chat.turns import Busy
@@ -301,14 +303,15 @@ def test_what_is_learnt_is_the_visits_own(tiny_video: Make, tmp_path: Path, monk
     case = opened(desk, tiny_video())
     asked: list[tuple[object, Settings]] = []
 
-    def learnt(paths: list[Path], out: Path, settings: Settings, progress: Callable[[Progress], None]) -> None:
+    def learnt(paths: list[Path], out: Path, settings: Settings, progress: Callable[[Progress], None]) -> Any:
         asked.append((paths, settings))
         progress(Progress(1.0, 2.0, 8))
         out.write_bytes(b"scene")
+        return SimpleNamespace(seconds=30.0)
 
-    monkeypatch.setattr("chat.desk.calibrate", learnt)
+    monkeypatch.setattr("chat.scenes.calibrate", learnt)
     told: list[tuple[float, str]] = []
-    desk.learn(case, (1.0, 2.0), lambda share, note: told.append((share, note)))
+    desk.learn([case], (1.0, 2.0), lambda share, note: told.append((share, note)))
     assert told == [(0.5, "Learning what is normal here")]
     assert asked[0][0] == [case.source] and (asked[0][1].start_s, asked[0][1].end_s) == (1.0, 2.0)
     own, other = desk.settings_of("a", ["dog"]), desk.settings_of("b")
@@ -317,11 +320,12 @@ def test_what_is_learnt_is_the_visits_own(tiny_video: Make, tmp_path: Path, monk
     desk.analyse(case, own, nothing)
     assert case.analysis and str(tmp_path) not in case.analysis.evidence.to_json()
     first = Path(own.scene)
-    desk.learn(case, None, nothing)
+    desk.learn([case], None, nothing)
     assert not first.exists() and asked[1][1].start_s is None
     with pytest.raises(Stopped):
-        desk.learn(case, None, nothing, lambda: True)
+        desk.learn([case], None, nothing, lambda: True)
     assert desk.settings_of("a").scene and desk.turns.running == 0
+    assert desk.learnt("a") == f"Learnt as normal: {case.name}." and desk.learnt("b") == ""
     desk.unlearn("a")
     assert desk.settings_of("a") == desk.settings and not list(desk.root.glob("*.scene.safetensors"))
 
@@ -332,8 +336,8 @@ def test_a_stretch_that_is_too_short_is_refused(
     desk = make_desk(tmp_path, monkeypatch)
     case = opened(desk, tiny_video())
     for stretch in ((0.0, 0.0), (900.0, 901.0), (-1.0, 1.0)):
-        with pytest.raises(Refused, match="cannot be learnt") as caught:
-            desk.learn(case, stretch, nothing)
+        with pytest.raises(Refused, match="cannot be learnt as normal") as caught:
+            desk.learn([case], stretch, nothing)
         assert str(tmp_path) not in str(caught.value)
 
 
@@ -341,3 +345,26 @@ def test_limits_are_above_nothing() -> None:
     for wrong in ({"upload_mb": 0}, {"minutes": -1}, {"cases": 0}, {"visits": 0}, {"age_s": 0}):
         with pytest.raises(ValueError, match="above 0"):
             replace(Limits(), **wrong)  # type: ignore[arg-type]
+
+
+def test_ordinary_clips_are_the_visits_own_and_counted(
+    tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, monkeypatch, Limits(normals=2, cases=1))
+    data = tiny_video().read_bytes()
+
+    def normal(visit: str = "a") -> Case:
+        incoming = desk.begin(visit, "street.mp4", is_normal=True)
+        incoming.write(data)
+        return incoming.finish()
+
+    first, second = normal(), normal()
+    assert desk.normals("a") == [first, second] and desk.normals("b") == [] and desk.cases("a") == []
+    with pytest.raises(Refused, match="2 ordinary clips already"):
+        desk.begin("a", "street.mp4", is_normal=True)
+    opened(desk, tiny_video())
+    assert desk.normals("a") == [first, second]  # videos make no room among them
+    desk.forget(first)
+    assert normal() in desk.normals("a") and normal("b") in desk.normals("b")
+    with pytest.raises(Refused, match="no clips to learn from"):
+        desk.learn([], None, nothing)

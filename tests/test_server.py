@@ -15,6 +15,7 @@ from chat.case import Limits
 from chat.desk import Desk
 from chat.openai_api import Limits as ApiLimits
 from chat.server import COOKIE, Login, make_app
+from chat.turns import Turns
 from tvad.settings import Settings
 
 Make = Callable[..., Path]
@@ -153,20 +154,38 @@ def test_a_wrong_threshold_changes_nothing(body: bytes, desk: Desk, tiny_video: 
     assert desk.case("a", number).version == version
 
 
-@pytest.mark.parametrize("kind", ["report", "pdf", "evidence", "transcript", "dialogue", "srt", "vtt", "overlay"])
+@pytest.mark.parametrize(
+    "kind", ["report", "pdf", "evidence", "transcript", "dialogue", "srt", "vtt", "overlay", "clips"]
+)
 def test_every_export_is_a_file_of_its_kind(kind: str, desk: Desk, tiny_video: Make) -> None:
     page = client(desk)
-    number = uploaded(page, tiny_video("clip.mp4", count=40), 'my "clip" <b>ü.mp4')
+    number = uploaded(page, tiny_video("clip.mp4", count=240 if kind == "clips" else 40, fps=8), 'my "clip" <b>ü.mp4')
     assert page.get(f"/case/{number}/export/{kind}").status_code == 422
     desk.analyse(desk.case("a", number), Settings(), lambda share, note: None)
     list(desk.ask(desk.case("a", number), "What is anomalous?"))
     answer = page.get(f"/case/{number}/export/{kind}")
-    assert answer.status_code == 200 and len(answer.content) > 50
+    assert answer.status_code == 200 and len(answer.content) > 50, answer.text
     kept = answer.headers["content-disposition"]
     assert kept.startswith("attachment; filename=tvad-my_clip_b") and '"' not in kept and "<" not in kept
-    begin = {"report": b"<!", "pdf": b"%PDF", "evidence": b"{", "dialogue": b"{", "srt": b"1", "vtt": b"WEBVTT"}
+    begin = {
+        "clips": b"PK",
+        "report": b"<!",
+        "pdf": b"%PDF",
+        "evidence": b"{",
+        "dialogue": b"{",
+        "srt": b"1",
+        "vtt": b"WEBVTT",
+    }
     assert answer.content.startswith(begin.get(kind, b""))
     assert page.get(f"/case/{number}/export/{kind}x").status_code == 422
+
+
+def test_an_export_of_a_video_that_ends_early_is_refused(desk: Desk, tiny_video: Make, tmp_path: Path) -> None:
+    page = client(desk)
+    number = analysed(desk, page, tiny_video("clip.mp4", count=10))
+    answer = page.get(f"/case/{number}/export/clips")
+    assert answer.status_code == 422 and "cannot be read" in answer.json()["error"]
+    assert str(tmp_path) not in answer.text
 
 
 def test_an_event_has_a_picture_and_takes_a_judgement(desk: Desk, tiny_video: Make, tmp_path: Path) -> None:
@@ -175,6 +194,8 @@ def test_an_event_has_a_picture_and_takes_a_judgement(desk: Desk, tiny_video: Ma
     picture = page.get(f"/case/{number}/event/1.jpg")
     assert picture.status_code == 200 and picture.content.startswith(b"\xff\xd8")
     assert page.get(f"/case/{number}/event/9.jpg").status_code == 422
+    assert page.get(f"/case/{number}/trajectory.jpg").content.startswith(b"\xff\xd8")
+    assert client(desk, "b").get(f"/case/{number}/trajectory.jpg").status_code == 404
     assert client(desk, "b").get(f"/case/{number}/event/1.jpg").status_code == 404
     assert page.post(f"/case/{number}/event/1", json={"right": True}).status_code == 422  # no file to keep it in
     desk.feedback = tmp_path / "said.jsonl"
@@ -183,6 +204,38 @@ def test_an_event_has_a_picture_and_takes_a_judgement(desk: Desk, tiny_video: Ma
         assert page.post(f"/case/{number}/event/1", json=wrong).status_code == 422
     assert client(desk, "b").post(f"/case/{number}/event/1", json={"right": True}).status_code == 404
     assert len(desk.feedback.read_text().splitlines()) == 1
+
+
+def test_ordinary_clips_come_and_go(desk: Desk, tiny_video: Make) -> None:
+    page, video = client(desk), tiny_video("clip.mp4")
+    assert page.get("/normal").json() == {"clips": [], "learnt": ""}
+    number = page.post("/normal", params={"name": "../a <b>.mp4"}, content=video.read_bytes()).json()["id"]
+    assert page.get("/normal").json()["clips"] == [{"id": number, "name": "a <b>.mp4"}]
+    assert client(desk, "b").get("/normal").json()["clips"] == []
+    assert client(desk, "b").delete(f"/case/{number}").status_code == 404
+    assert page.post("/normal", content=b"no video").status_code == 422
+    assert page.post("/normal", content=b"0" * 3_000_000).status_code == 422
+    assert page.delete(f"/case/{number}").status_code == 204 and page.get("/normal").json()["clips"] == []
+
+
+def test_the_example_is_a_video_of_ones_own(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = client(desk).post("/example")
+    assert said.status_code == 200 and said.json()["name"] == "plaza.mp4"
+    assert client(desk, "b").get(f"/case/{said.json()['id']}").status_code == 404
+    monkeypatch.setattr("chat.server.EXAMPLE", tmp_path / "none.mp4")
+    assert client(desk).post("/example").status_code == 422
+
+
+def test_what_reads_a_video_again_waits_in_the_same_line(
+    tmp_path: Path, tiny_video: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, monkeypatch, Limits(waiting=1))
+    page = client(desk)
+    number = analysed(desk, page, tiny_video("clip.mp4"))
+    monkeypatch.setattr(desk, "turns", Turns(waiting=0))
+    with desk.turns.turn():
+        answer = page.get(f"/case/{number}/export/evidence")
+    assert answer.status_code == 503 and "computing" in answer.json()["error"]
 
 
 def test_a_login_guards_everything_but_health(desk: Desk) -> None:

@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from chat.case import Refused
 from chat.desk import Desk
 from chat.server import COOKIE
+from chat.shown import messages, stretch, words
 from chat.ui import Hands, page
 from chat.watched import watched
 from tvad.settings import Settings
@@ -140,16 +141,17 @@ def test_what_goes_wrong_is_said_in_the_page(desk: Desk, tiny_video: Make) -> No
 def test_a_dialogue_can_be_asked_again_edited_and_undone(desk: Desk, tiny_video: Make) -> None:
     hands, case, who = Hands(desk), ready(desk, tiny_video()), asker()
     for question in ("What is anomalous?", "Which way does it go?"):
-        chat, box = last(hands.ask(question, case.id, None, who))
-        assert box == ""
+        boxes = [box for _, box in hands.ask(question, case.id, None, who)]
+        chat = messages(desk, case)
+        assert boxes[0] == "" and boxes[1] == gradio.skip()  # what is typed meanwhile stays
     assert texts(chat)[::2] == ["What is anomalous?", "Which way does it go?"]
-    chat, _ = last(hands.retry(case.id, None, event(index=2), who))
+    chat = last(hands.retry(case.id, None, event(index=2), who))
     assert texts(chat)[::2] == ["What is anomalous?", "Which way does it go?"]
-    chat, _ = last(hands.edit(case.id, None, event(index=0, value="How many events are there?"), who))
+    chat = last(hands.edit(case.id, None, event(index=0, value="How many events are there?"), who))
     assert texts(chat)[::2] == ["How many events are there?"] and case.asked == ["How many events are there?"]
     chat, box = hands.undo(case.id, event(index=0), who)
     assert chat == [] and box == "How many events are there?" and case.said == []
-    chat, _ = last(hands.option(case.id, None, event(value={"value": "How does it move?", "label": "x"}), who))
+    chat = last(hands.option(case.id, None, event(value={"value": "How does it move?", "label": "x"}), who))
     assert texts(chat)[0] == "How does it move?"
 
 
@@ -172,16 +174,17 @@ def test_names_and_questions_are_no_markup(desk: Desk, tiny_video: Make) -> None
 
 def test_a_reload_shows_what_was_open(desk: Desk, tiny_video: Make) -> None:
     hands = Hands(desk)
-    assert hands.load(asker()) == ({}, [], "", None)
+    assert hands.load(asker())[:4] == ({}, [], "", None)
     first, second = ready(desk, tiny_video("a.mp4")), ready(desk, tiny_video("b.mp4"))
     said(desk, first, "What is anomalous?")
-    value, chat, shown, _ = hands.load(asker())
+    value, chat, shown, _, way = hands.load(asker())
+    assert way == "report"
     assert [c["name"] for c in value["cases"]] == ["a.mp4", "b.mp4"] and (value["id"], chat, shown) == (
         second.id,
         [],
         second.id,
     )
-    value, chat, shown, _ = hands.chosen(event(id=first.id), asker())
+    value, chat, shown, _, _ = hands.chosen(event(id=first.id), asker())
     assert shown == first.id and len(chat) == 2
     assert hands.chosen(event(id=first.id), asker("b"))[2] == ""
     assert hands.load(asker("b"))[0] == {}
@@ -212,3 +215,62 @@ def test_what_the_work_raises_is_raised() -> None:
 
     with pytest.raises(Refused, match="no"):
         list(watched(work))
+
+
+def test_what_goes_on_behind_reaches_its_tab_alone(desk: Desk, tiny_video: Make) -> None:
+    hands, who = Hands(desk), asker()
+    first, second = ready(desk, tiny_video("a.mp4")), opened(desk, tiny_video("b.mp4"))
+    hands.chosen(event(id=first.id), who)
+    told = list(hands.opened("", "", event(id=second.id, _data={"behind": True}), who))
+    assert all(value.get("behind") for value, *_ in told if "id" in value) and second.state == "ready"
+    assert all(part == gradio.skip() for _, *parts in told for part in parts)
+    assert [q for q, _ in second.said] == ["What is anomalous?"]
+    # An answer that goes on while another video is chosen is kept, and not shown there.
+    answer = hands.ask("How does it move?", first.id, None, who)
+    next(answer)
+    hands.chosen(event(id=second.id), who)
+    assert {str(chat) for chat, _ in answer} == {str(gradio.skip())}
+    assert first.asked == ["How does it move?"] and second.asked == ["What is anomalous?"]
+
+
+def test_closing_the_last_video_empties_the_page(desk: Desk, tiny_video: Make) -> None:
+    hands, case = Hands(desk), ready(desk, tiny_video())
+    desk.forget(case)
+    value, chat, shown, region, _ = hands.chosen(event(id=""), asker())
+    assert (value["cases"], chat, shown, region) == ([], [], "", None)
+
+
+def test_who_answers_is_chosen(desk: Desk, tiny_video: Make) -> None:
+    hands, case = Hands(desk), ready(desk, tiny_video())
+    assert desk.ways()[0] == "report" and "lvlm" in desk.ways()
+    assert "told the facts" in hands.answer_by(case.id, "text", asker())["note"] and case.explain == "text"
+    assert "nobody answers by 'magic'" in hands.answer_by(case.id, "magic", asker())["note"].lower()
+    assert "no longer here" in hands.answer_by(case.id, "report", asker("b"))["note"]
+    assert hands.load(asker())[4] == "text"
+
+
+def test_words_and_stretches_that_a_browser_sends() -> None:
+    assert words("bicycle , cart,, cart") == words([" bicycle", "cart", "cart"]) == ("bicycle", "cart")
+    assert words(None) == () and len(words(["x" * 500])[0]) == 80 and len(words(str(n) for n in range(99))) == 40
+    assert stretch({}) is None and stretch({"start": 1, "end": 2.5}) == (1.0, 2.5)
+    assert stretch({"start": 1}) == (1.0, float("inf"))
+    with pytest.raises((ValueError, TypeError)):
+        stretch({"start": [1], "end": 1})
+
+
+def test_gradio_fetches_no_address_for_anybody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio would fetch what is at an address that a request names as a file, for any widget."""
+    asked: list[Any] = []
+
+    async def fetched(url: Any, **more: Any) -> str:
+        asked.append(url)
+        return "/nothing"
+
+    monkeypatch.setattr(gradio.processing_utils, "async_ssrf_protected_download", fetched)
+    client = TestClient(page(desk))
+    for address in ("http://example.org/a.mp4", "HTTPS://example.org/a.mp4", "ftp://example.org/a.mp4"):
+        named = {"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}
+        for dependency in client.get("/config").json()["dependencies"]:
+            body = {"fn_index": dependency["id"], "data": [named for _ in dependency["inputs"]], "session_hash": "x"}
+            client.post("/gradio_api/run/predict", json=body)
+    assert asked == []
