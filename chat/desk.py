@@ -296,7 +296,7 @@ class Desk:
         case.said.append((question + where, replace(asked.last, text=lead + asked.last.text)))
 
     def ways(self) -> list[str]:
-        """Who can answer here, the page's own choice first: ways whose weights are installed, or that a server words."""
+        """Who can answer here, the usual one first: the ways whose weights are installed, or that a server words."""
         preset = get_preset(self.settings.preset)
         usual = self.explain or (preset.explain if self.remote is None else "text")
         found = [

@@ -368,3 +368,24 @@ def test_ordinary_clips_are_the_visits_own_and_counted(
     assert normal() in desk.normals("a") and normal("b") in desk.normals("b")
     with pytest.raises(Refused, match="no clips to learn from"):
         desk.learn([], None, nothing)
+
+
+def test_a_server_that_words_answers_can_be_chosen(
+    tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, monkeypatch)
+    desk.explain = None
+    assert desk.ways()[0] == "lvlm"
+    desk.remote = SimpleNamespace()  # type: ignore[assignment]
+    assert desk.ways()[0] == "text"
+    monkeypatch.setattr("tvad.weights.Weight.find", lambda weight: None)
+    assert desk.ways() == ["text", "report"]
+    desk.remote = None
+    assert desk.ways() == ["report"]
+    desk.explain = "report"
+    case = ready(desk, tiny_video())
+    said(desk, case, "What is anomalous?")
+    with pytest.raises(Refused, match="nobody answers by 'lvlm' here; there are report"):
+        desk.answer_by(case, "lvlm")
+    desk.answer_by(case, "report")
+    assert case.session and len(case.session.conversation.turns) == 1
