@@ -225,7 +225,8 @@ def caption(
         if journal.lost and note:
             note(f"{log}: {journal.lost} damaged lines; their videos are captioned again")
         try:
-            steps = engine.caption_all(items, journal, look, wanted, workers or cores, limits, retry_failed)
+            at_once = workers or cores
+            steps = engine.caption_all(items, journal, look, wanted, at_once, limits, retry_failed, preset.name)
             for count in steps:
                 if progress:
                     progress(count)

@@ -169,7 +169,11 @@ def is_loop(ids: Sequence[int]) -> bool:
     return False
 
 
-def whole_characters(backbone: Backbone, tokens: Iterator[int | None]) -> Iterator[str]:
+class _Decodes(Protocol):
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+
+def whole_characters(backbone: _Decodes, tokens: Iterator[int | None]) -> Iterator[str]:
     """Text of the tokens, held back while its last character is not whole; None, the limit, becomes " ..."."""
     ids: list[int] = []
     said = 0

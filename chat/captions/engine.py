@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from chat.captions.together import Conversations
 from chat.captions.words import Wanted, record_of
 from chat.session import Answer, Session
 from tvad import cache
@@ -19,6 +20,8 @@ from tvad.batch.journal import Journal
 from tvad.batch.pool import Limits, Outcome, Pool, Task, Tell, Unfit
 from tvad.evidence import Evidence
 from tvad.lvlm.view import View
+from tvad.presets import get_preset
+from tvad.presets.mini import SMOLLM2_135M
 from tvad.settings import Settings
 from tvad.video import VideoError, probe, sha256_of
 
@@ -104,6 +107,7 @@ def caption_all(
     workers: int,
     limits: Limits,
     retry_failed: bool = False,
+    preset: str = "mini",
     batch: int = 8,
 ) -> Iterator[Count]:
     """Caption what the journal does not have yet, each into it as it is done; yields the count after every step.
@@ -115,18 +119,19 @@ def caption_all(
     yield count
     if not todo:
         return
+    narrator = Narrator(wanted, preset)
     with Pool(look, min(workers, len(todo)), limits, ahead=2 * batch) as pool:
         for outcomes in pool.run(todo):
             for some in (outcomes[n : n + batch] for n in range(0, len(outcomes), batch)):
-                _write(some, journal, wanted, count)
+                _write(some, journal, narrator, count)
                 yield count
             count.under_way_s = pool.under_way_s
             yield count
 
 
-def _write(outcomes: Sequence[Outcome[Looked]], journal: Journal, wanted: Wanted, count: Count) -> None:
+def _write(outcomes: Sequence[Outcome[Looked]], journal: Journal, narrator: "Narrator", count: Count) -> None:
     looked = [(o.item, o.value) for o in outcomes if o.value is not None]
-    records = worded([value for _, value in looked], wanted)
+    records = narrator.records([value for _, value in looked])
     entries = [(item.key, item.path, True, record) for (item, _), record in zip(looked, records, strict=True)]
     failures = [(o.item.key, o.item.path, False, failure(o)) for o in outcomes if o.value is None]
     journal.append([*entries, *failures])
@@ -136,9 +141,28 @@ def _write(outcomes: Sequence[Outcome[Looked]], journal: Journal, wanted: Wanted
     count.video_s += sum(value.evidence.video.duration_s for _, value in looked)
 
 
-def worded(looked: Sequence[Looked], wanted: Wanted) -> list[dict[str, Any]]:
-    """The records of some videos."""
-    return [record_of(found.evidence, wanted, answers_about(found, wanted)) for found in looked]
+class Narrator:
+    """Words the captions of some videos at once; a packaged language model is loaded for the first ones."""
+
+    def __init__(self, wanted: Wanted, preset: str) -> None:
+        self._wanted, self._preset = wanted, preset
+        self._together: Conversations | None = None
+
+    def records(self, looked: Sequence[Looked]) -> list[dict[str, Any]]:
+        """What is written about each."""
+        if not looked:
+            return []
+        answers = [answers_about(found, self._wanted) for found in looked] if self._one_by_one else self._asked(looked)
+        return [record_of(found.evidence, self._wanted, said) for found, said in zip(looked, answers, strict=True)]
+
+    @property
+    def _one_by_one(self) -> bool:
+        weights = get_preset(self._preset).needed(self._wanted.explain)
+        return self._wanted.by_rules or [w.name for w in weights] != [SMOLLM2_135M.name]
+
+    def _asked(self, looked: Sequence[Looked]) -> list[list[Answer]]:
+        self._together = self._together or Conversations(self._preset, self._wanted.explain)
+        return self._together.about([(found.evidence, found.view) for found in looked], self._wanted.questions)
 
 
 def answers_about(found: Looked, wanted: Wanted) -> list[Answer]:

@@ -70,7 +70,7 @@ class Llama:
         them. DamagedFolder when a file is absent or not what was sealed; ValueError for another kind of model.
         """
         self.shape = LlamaShape.from_config(checked_json(folder, "config.json"))
-        compiled, self._mapped = _compiled(folder, self.shape, placeholder, change)
+        compiled, self._mapped = compiled_graph(folder, self.shape, placeholder, change)
         self._request = compiled.create_infer_request()
         self._placeholder = placeholder
         self._read: list[int] = []
@@ -126,12 +126,16 @@ def _shared(a: Sequence[int], b: Sequence[int]) -> int:
     return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def _compiled(folder: Path, shape: LlamaShape, placeholder: int | None, change: Change | None) -> tuple[Any, Any]:
+def compiled_graph(
+    folder: Path, shape: LlamaShape, placeholder: int | None, change: Change | None, batched: bool = False
+) -> tuple[Any, Any]:
+    """The graph for this CPU, and what must be kept while it is used. batched: of several dialogues at once."""
     # Compiling takes five times as long as reading what was compiled for this CPU by this OpenVINO.
     import openvino
 
     core = openvino.Core()
-    precision = "bf16" if multiplies_bf16() else "f32"
+    # Rounded to bfloat16, a batch would answer otherwise than each of it alone: other sizes add in another order.
+    precision = "bf16" if multiplies_bf16() and not batched else "f32"
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
         "KV_CACHE_PRECISION": precision,
@@ -143,9 +147,10 @@ def _compiled(folder: Path, shape: LlamaShape, placeholder: int | None, change: 
     code = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names]
     cpu = [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     about = [*code, openvino.__version__, *cpu, str(settings), str(sums(folder))]
-    about += [str(placeholder), change.digest if change else ""]
+    about += [str(placeholder), change.digest if change else "", *(["batched"] if batched else [])]
     key = hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
     kind, kept = (PLAIN, 1) if change is None else (ADAPTED, ADAPTED_KEPT)
+    kind += "together" if batched else ""
     path = folder / f"{kind}-{key}.blob"
     blob = _read_blob(path)
     if blob is not None:
@@ -154,7 +159,7 @@ def _compiled(folder: Path, shape: LlamaShape, placeholder: int | None, change: 
     from tvad.lvlm.llama_graph import build
 
     compiled = core.compile_model(
-        build(checked_path(folder, "model.safetensors"), shape, placeholder, change), "CPU", settings
+        build(checked_path(folder, "model.safetensors"), shape, placeholder, change, batched), "CPU", settings
     )
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
         _keep_blob(path, compiled.export_model().getvalue(), kept)

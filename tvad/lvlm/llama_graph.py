@@ -3,7 +3,8 @@
 Inputs: ids (1, S) int64 tokens; places (1, S) int64, their positions; beam (1,) int32, always 0, which tells OpenVINO's
 CPU code that keys and values are a cache. Output: (1, 1, V) logits after the last token. Keys and values of all earlier
 tokens stay inside the graph, as variables of shape (1, heads, tokens, head size). With an adapter also an input given
-(1, S, E): what is read where `ids` is the placeholder.
+(1, S, E): what is read where `ids` is the placeholder. Batched, 1 is B everywhere: beam (B,) says which rows of the
+keys and values go on, and pad (B,) int64 how many tokens at the left of each row are padding, which nobody looks at.
 """
 
 from pathlib import Path
@@ -18,7 +19,13 @@ GROUP = 32
 NEVER = -1e30  # the logit of a place that may not be looked at
 
 
-def build(weights: Path, shape: LlamaShape, placeholder: int | None = None, change: Change | None = None) -> Any:
+def build(
+    weights: Path,
+    shape: LlamaShape,
+    placeholder: int | None = None,
+    change: Change | None = None,
+    batched: bool = False,
+) -> Any:
     """An `openvino.Model` of the Llama in a safetensors file, changed by an adapter. KeyError for a missing tensor."""
     import openvino
     from openvino import opset15 as op
@@ -27,22 +34,28 @@ def build(weights: Path, shape: LlamaShape, placeholder: int | None = None, chan
     full = load_file(weights)
     if change is not None:
         full = merged(full, change.lora, change.scale)
-    graph = _Graph(shape, full)
-    ids = op.parameter([1, -1], openvino.Type.i64, name="ids")
-    places = op.parameter([1, -1], openvino.Type.i64, name="places")
-    beam = op.parameter([1], openvino.Type.i32, name="beam")
+    rows = -1 if batched else 1
+    ids = op.parameter([rows, -1], openvino.Type.i64, name="ids")
+    places = op.parameter([rows, -1], openvino.Type.i64, name="places")
+    beam = op.parameter([rows], openvino.Type.i32, name="beam")
     inputs = [ids, places, beam]
+    pad = op.parameter([rows], openvino.Type.i64, name="pad") if batched else None
+    inputs += [pad] if batched else []
+    graph = _Graph(shape, full, ids if batched else None, pad)
     given = None
     if placeholder is not None:
-        given = op.parameter([1, -1, shape.hidden_size], openvino.Type.f32, name="given")
+        given = op.parameter([rows, -1, shape.hidden_size], openvino.Type.f32, name="given")
         inputs.append(given)
     logits = graph.logits(ids, places, beam, given, placeholder)
     return openvino.Model([op.result(logits)], graph.sinks, inputs, "llama")
 
 
 class _Graph:
-    def __init__(self, shape: LlamaShape, weights: dict[str, np.ndarray]) -> None:
+    def __init__(self, shape: LlamaShape, weights: dict[str, np.ndarray], rows_of: Any = None, pad: Any = None) -> None:
+        """rows_of: a node with as many rows as the batch, None for one row; pad: see above."""
         from openvino import opset15
+
+        self._rows_of, self._pad = rows_of, pad
 
         self._op = opset15
         self._shape = shape
@@ -96,7 +109,7 @@ class _Graph:
         return op.transpose(split, _ints([0, 2, 1, 3]))
 
     def _turns(self, places: Any) -> tuple[Any, Any]:
-        # Cosine and sine, (1, 1, S, head size), of every position times every frequency.
+        # Cosine and sine, (B, 1, S, head size), of every position times every frequency.
         op, size = self._op, self._shape.head_size
         frequency = self._shape.rope_theta ** (-np.arange(0, size, 2) / size)
         column = op.unsqueeze(op.unsqueeze(op.convert(places, "f32"), _ints(1)), _ints(3))
@@ -117,9 +130,17 @@ class _Graph:
         op, shape = self._op, self._shape
         info = VariableInfo()
         info.variable_id, info.data_type = name, Type.f32
-        info.data_shape = PartialShape([1, shape.num_key_value_heads, -1, shape.head_size])
+        info.data_shape = PartialShape(
+            [-1 if self._rows_of is not None else 1, shape.num_key_value_heads, -1, shape.head_size]
+        )
         variable = Variable(info)
         nothing = op.constant(np.zeros((1, shape.num_key_value_heads, 0, shape.head_size), np.float32))
+        if self._rows_of is not None:
+            rows = op.gather(op.shape_of(self._rows_of), _ints([0]), _ints(0))
+            nothing = op.broadcast(
+                op.constant(np.zeros((1, 1, 1, 1), np.float32)),
+                op.concat([rows, _ints([shape.num_key_value_heads, 0, shape.head_size])], 0),
+            )
         before = op.gather(op.read_value(nothing, variable), beam, _ints(0))
         both = op.concat([before, new], 2)
         self.sinks.append(op.assign(both, variable))
@@ -130,6 +151,11 @@ class _Graph:
         op = self._op
         tokens = op.gather(op.shape_of(key), _ints(2), _ints(0))
         columns = op.unsqueeze(op.range(_ints(0), tokens, _ints(1), "i64"), _ints(0))
+        if self._pad is not None:  # (B, S, tokens so far)
+            pad = op.unsqueeze(op.unsqueeze(self._pad, _ints(1)), _ints(2))
+            own = op.subtract(op.unsqueeze(columns, _ints(0)), pad)
+            seen = op.logical_and(op.less_equal(own, op.unsqueeze(places, _ints(2))), op.greater_equal(own, _ints(0)))
+            return op.unsqueeze(op.select(seen, _floats(0), _floats(NEVER)), _ints(1))
         seen = op.less_equal(columns, op.transpose(places, _ints([1, 0])))
         return op.unsqueeze(op.select(seen, _floats(0), _floats(NEVER)), _ints([0, 1]))
 

@@ -1,0 +1,125 @@
+"""The dialogues of several videos at once: what each wants of the language model is gathered and answered together.
+
+A dialogue goes on until it needs words that are not there yet; then it stops, without a trace, and is begun again at
+that question once they are. So captions of a batch are worded by the very rules of a dialogue about one video.
+
+Next: tvad/lvlm/together.py
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from chat.session import Answer, Session
+from tvad.evidence import Evidence
+from tvad.explainer import NO, YES, is_loop, unrepeated, whole_characters
+from tvad.lvlm.base import Messages
+from tvad.lvlm.together import Prompt, Together
+from tvad.lvlm.view import View
+
+YES_NO = "yes or no"  # instead of a limit: wanted are the odds, not words
+Key = tuple[tuple[int, ...], tuple[int, ...], int | str]
+
+
+class _Needed(Exception):  # noqa: N818 - it is a request, not a failure
+    """Words, or odds, that are not there yet."""
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+
+
+class _Rehearsed:
+    """An `Explainer` that says what was found before, and asks for the rest by `_Needed`."""
+
+    def __init__(self, together: Together, given: np.ndarray | None, yes_no: tuple[float, float]) -> None:
+        self._together, self.given, self._yes_no = together, given, yes_no
+        self.n_tokens = 0 if given is None else len(given)
+        self.known: dict[Key, list[int | None] | float] = {}
+
+    def yes_probability(self, messages: Messages) -> float:
+        key: Key = (tuple(self._together.dialogue.encode(messages)), (), YES_NO)
+        if key not in self.known:
+            raise _Needed(key)
+        odds = self.known[key]
+        assert isinstance(odds, float)
+        slope, offset = self._yes_no
+        return float(1 / (1 + np.exp(-np.clip(slope * odds + offset, -50, 50))))
+
+    def stream(self, messages: Messages, max_new_tokens: int = 160, first: Sequence[str] = ()) -> Iterator[str]:
+        ids = tuple(self._together.dialogue.encode(messages))
+        if (room := self._together.context - len(ids)) < max_new_tokens:
+            raise ValueError(
+                f"max_new_tokens is {max_new_tokens}; {len(ids)} tokens of messages leave room for 1 to {room}"
+            )
+        key: Key = (ids, tuple(self._together.dialogue.first_tokens(first)), max_new_tokens)
+        if key not in self.known:
+            raise _Needed(key)
+        tokens = self.known[key]
+        assert isinstance(tokens, list)
+        return unrepeated(whole_characters(self._together.dialogue, iter(tokens)))
+
+
+class _Talk:
+    """One video's dialogue, as far as it is."""
+
+    def __init__(self, session: Session, speaker: _Rehearsed, questions: Sequence[str]) -> None:
+        self._session, self.speaker, self._questions = session, speaker, questions
+        self.answers: list[Answer] = []
+
+    def goes_on(self) -> Key | None:
+        """Ask until something is needed; None when every question is answered."""
+        while len(self.answers) < len(self._questions):
+            try:
+                for _word in self._session.ask(self._questions[len(self.answers)]):
+                    pass
+            except _Needed as needed:
+                return needed.key
+            self.answers.append(self._session.last)
+        return None
+
+
+class Conversations:
+    """Words a language model finds for many videos. explain: "text" or "lvlm", of the preset's packaged model.
+
+    MissingWeights when it is not here; ValueError for a preset whose model is not a packaged one.
+    """
+
+    def __init__(self, preset: str, explain: str) -> None:
+        from tvad.lvlm import smollm
+        from tvad.lvlm.adapter import shipped
+
+        self._explain = explain
+        self._adapter = shipped(preset) if explain == "lvlm" else None
+        self._together = Together(smollm.model_folder(), self._adapter.change if self._adapter else None)
+
+    def about(
+        self, videos: Sequence[tuple[Evidence, View | None]], questions: Sequence[str], at_once: int = 8
+    ) -> list[list[Answer]]:
+        """The answers to all questions, of every video. at_once: prompts read beside each other at most."""
+        talks = [self._talk(evidence, view, questions) for evidence, view in videos]
+        while needs := [(talk, key) for talk in talks if (key := talk.goes_on()) is not None]:
+            needs.sort(key=lambda need: len(need[1][0]))  # alike beside alike: little is padding
+            for n in range(0, len(needs), at_once):
+                self._answer(needs[n : n + at_once])
+        return [talk.answers for talk in talks]
+
+    def _talk(self, evidence: Evidence, view: View | None, questions: Sequence[str]) -> _Talk:
+        given, yes_no = None, (1.0, 0.0)
+        if self._adapter is not None and view is not None:
+            given, yes_no = self._adapter.embed(view), self._adapter.yes_no
+        speaker = _Rehearsed(self._together, given, yes_no)
+        return _Talk(Session(evidence, self._explain, explainer=speaker), speaker, questions)
+
+    def _answer(self, needs: Sequence[tuple[_Talk, Key]]) -> None:
+        words = [(talk, key) for talk, key in needs if isinstance(key[2], int)]
+        odds = [(talk, key) for talk, key in needs if key[2] == YES_NO]
+        if odds:
+            logits = self._together.logits([Prompt(key[0], talk.speaker.given) for talk, key in odds]).astype(float)
+            yes, no = (
+                np.logaddexp.reduce(logits[:, self._together.dialogue.first_tokens(said)], axis=1) for said in (YES, NO)
+            )
+            for (talk, key), value in zip(odds, (yes - no).tolist(), strict=True):
+                talk.speaker.known[key] = value
+        prompts = [Prompt(key[0], talk.speaker.given, key[1], int(key[2])) for talk, key in words]
+        for (talk, key), tokens in zip(words, self._together.answers(prompts, is_loop), strict=True):
+            talk.speaker.known[key] = tokens
