@@ -231,7 +231,7 @@ class Desk:
         analysis = detector.conclude(reader, scan)
         # Where things lie on this machine is nobody's business.
         told = analysis.evidence.settings
-        told = told | {"scene": Path(told["scene"]).name} if told.get("scene") else told
+        told = told | {name: Path(told[name]).name for name in ("scene", "sam") if told.get(name)}
         evidence = replace(analysis.evidence, video=replace(analysis.evidence.video, path=case.name), settings=told)
         case.analysis = Analysis(evidence, analysis.curves)
         before = case.session.conversation if case.session else Conversation()

@@ -240,7 +240,7 @@ def details(evidence: Evidence, answer: Answer) -> dict[str, Any]:
     tracks = []
     for track in evidence.tracks:
         told = asdict(track) | {"start_s": track.start_s, "end_s": track.end_s}
-        del told["boxes"]
+        del told["boxes"], told["masks"]
         tracks.append(told)
     video = asdict(evidence.video)
     del video["path"]

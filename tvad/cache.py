@@ -89,14 +89,23 @@ def _code_hash() -> str:
 def analysis_key(video_sha256: str, settings: Settings) -> str:
     """Key of an analysis: 32 hex digits over the video's content, the settings, the versions and the scene's content.
 
-    The scene file counts by content, not by path. Raises OSError when the scene file cannot be read.
+    The scene file counts by content, not by path; SAM's weights by names, sizes and times. Raises OSError when these
+    cannot be read.
     """
     chosen: dict[str, Any] = settings.to_dict()
     if settings.scene is not None:
         with Path(settings.scene).open("rb") as file:
             chosen["scene"] = hashlib.file_digest(file, "sha256").hexdigest()
+    if settings.sam is not None:
+        chosen["sam"] = _stamp(Path(settings.sam))
     parts = {"video": video_sha256, "settings": chosen, "versions": versions()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _stamp(path: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of a model's files: gigabytes are not read for every question."""
+    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    return [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
 
 
 def load(key: str, video_path: str | None = None) -> Analysis | None:

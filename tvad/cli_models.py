@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -232,6 +233,25 @@ class _bar:  # noqa: N801 - a context manager, used as one
     def __exit__(self, *error: object) -> None:
         if self._bar:
             self._bar.stop()
+
+
+@app.command("convert-sam")
+def convert_sam(
+    source: Annotated[Path, typer.Argument(metavar="FILE.pth", help="A checkpoint of segment-anything.")],
+    target: Annotated[Path, typer.Argument(metavar="FILE.safetensors", help="Written whole or not at all.")],
+) -> None:
+    """Turn SAM's checkpoint, a pickle, into safetensors for --sam. Only tensors are unpickled, nothing in it is run."""
+    from heatmap.sam import SamError, convert
+
+    if target.suffix != ".safetensors":
+        raise typer.BadParameter(f"the target is {target.name}; it must end in .safetensors")
+    with named_failures():
+        try:
+            sizes = convert(source, target)
+        except SamError as error:
+            stop(FAILED, str(error))
+    cli_show.say(f"width {sizes['width']}, {sizes['depth']} blocks, {sizes['side']} pixels a side")
+    print(cli_show.shown(target))
 
 
 @app.command()

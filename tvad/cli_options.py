@@ -36,6 +36,10 @@ FLAGS: dict[str, Any] = {
     "false_alarms_per_hour": Annotated[
         float, typer.Option("--false-alarms-per-hour", help="False events on normal footage to put up with.")
     ],
+    "sam": Annotated[
+        str | None,
+        typer.Option("--sam", metavar="PATH", help="SAM's weights (file or folder): tracks get masks by it."),
+    ],
     "device": Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")],
 }
 
@@ -78,6 +82,8 @@ def build_settings(**flags: Any) -> Settings:
         settings = Settings(**{**flags, **listed})
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    if settings.sam is not None and not Path(settings.sam).exists():
+        raise typer.BadParameter(f"no SAM at {settings.sam!r}; give a .safetensors file or a folder (--sam)")
     if settings.scene is not None and not Path(settings.scene).is_file():
         raise typer.BadParameter(
             f"no scene file {settings.scene!r}; make one: tvad calibrate NORMAL_VIDEOS... -o {settings.scene} (--scene)"

@@ -8,7 +8,7 @@ Next: tvad/parts.py, then tvad/findings.py
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -37,6 +37,9 @@ from tvad.video import VideoReader, sha256_of
 from tvad.watcher import Watcher, encoded_and_watched
 from tvad.words import Habit, WordGuide
 
+if TYPE_CHECKING:
+    from heatmap.sam import Segmenter
+
 RAW = Alarms(AlarmLevel(0.0, 1.0, 1.0, 1.0), AlarmLevel(0.0, 1.0, 1.0, 1.0))  # rarity = level
 SUSPECTS = 1  # moments that are shown though they raise no alarm
 SURE = {"scene": 0.99, "uncalibrated": 0.85}  # highest confidence
@@ -56,11 +59,13 @@ class Detector:
     decoder_alarms: Alarms | None = None
     decoder: HeatDecoder | None = None
     head: HeadGraph | None = None
+    segmenter: "Segmenter | None" = None
     seed: int = 0  # of the sample that a clip's own memory keeps
 
     @classmethod
     def from_settings(cls, settings: Settings, note: Callable[[str], None] | None = None) -> Self:
-        """Load the scene and match the words. SceneError, OSError or ValueError for a bad scene, preset or word.
+        """Load the scene and match the words. SceneError, OSError or ValueError for a bad scene, preset or word,
+        MissingWeights for SAM's.
 
         `note` is told one line when the networks still have to be prepared, which takes a while.
         """
@@ -85,7 +90,12 @@ class Detector:
                 "ordinary footage (`tvad calibrate --parts memory,decoder,words`) or leave the part out (--parts)"
             )
         head = HeadGraph(preset.head) if "head" in settings.parts else None
-        return cls(settings, preset, scene, guide, alarm or preset.alarms["words"], decoded, decoder, head)
+        segmenter = None
+        if settings.sam:
+            from tvad.masks import load_segmenter  # torch, which an analysis without SAM does without
+
+            segmenter = load_segmenter(settings.sam, settings.device)
+        return cls(settings, preset, scene, guide, alarm or preset.alarms["words"], decoded, decoder, head, segmenter)
 
     @property
     def head_alarm(self) -> AlarmLevel:
@@ -207,7 +217,12 @@ class Detector:
             warnings=self._warnings(reader),
         )
         shown = replace(evidence, events=odd, tracks=odd_tracks, has_anomaly=True) if odd else None
-        return Analysis(evidence, replace(curves, sight=_sight(scan, followed, shown)))
+        analysis = Analysis(evidence, replace(curves, sight=_sight(scan, followed, shown)))
+        if self.segmenter is None:
+            return analysis
+        from tvad.masks import with_masks
+
+        return with_masks(analysis, reader.path, self.segmenter)
 
     def _fused(self, parts: dict[str, np.ndarray], count: int) -> np.ndarray:
         """Rarity (count,) of the parts there are."""

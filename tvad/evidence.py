@@ -19,6 +19,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from heatmap.masks import of_runs
 from tvad.sight import Sight
 
 SCHEMA_VERSION = 1
@@ -50,6 +51,20 @@ class TrackBox:
 
 
 @dataclass(frozen=True)
+class TrackMask:
+    """The shape of a track at one moment. size_wh: of the mask, which covers the whole frame; runs: as in
+    heatmap/masks.py. by: "sam", or "heat" where no mask of SAM agreed with the heat; iou, heat_share: how the best of
+    SAM's masks agreed (heatmap/sam.py)."""
+
+    t_s: float
+    size_wh: tuple[int, int]
+    runs: tuple[int, ...]
+    by: str
+    iou: float
+    heat_share: float
+
+
+@dataclass(frozen=True)
 class Motion:
     """How a track moves, in the words of heatmap/motion.py. Speeds are in frame diagonals per second."""
 
@@ -65,7 +80,8 @@ class Motion:
 
 @dataclass(frozen=True)
 class Track:
-    """One thing that was followed. `trajectory` is the path over the 3x3 cells, repeats removed."""
+    """One thing that was followed. `trajectory` is the path over the 3x3 cells, repeats removed. `masks`: at a few
+    moments, in order of time; none without `--sam`."""
 
     id: int
     label: str
@@ -76,6 +92,7 @@ class Track:
     motion: Motion
     entry: str | None  # border it came in through, None when it was there from the start or appeared inside
     exit: str | None
+    masks: tuple[TrackMask, ...] = ()
 
     @property
     def start_s(self) -> float:
@@ -293,11 +310,18 @@ def _from_dict(raw: dict[str, Any]) -> Evidence:
         x0, y0, x1, y1 = (float(v) for v in b["xyxy"])
         return TrackBox(float(b["t_s"]), (x0, y0, x1, y1), float(b["score"]))
 
+    def mask(m: dict[str, Any]) -> TrackMask:
+        width, height = (int(v) for v in m["size_wh"])
+        runs = tuple(int(n) for n in m["runs"])
+        of_runs(runs, (width, height))
+        return TrackMask(**{**_plain(TrackMask, m), "size_wh": (width, height), "runs": runs})
+
     tracks = tuple(
         Track(
             **{
                 **_plain(Track, t),
                 "boxes": tuple(box(b) for b in t["boxes"]),
+                "masks": tuple(mask(m) for m in t.get("masks", ())),
                 "trajectory": tuple(t["trajectory"]),
                 "motion": Motion(**_plain(Motion, t["motion"])),
             }

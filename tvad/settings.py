@@ -25,6 +25,7 @@ class Settings:
     anomaly, normal: the user's words; None takes the preset's defaults, an empty tuple switches words off.
     parts: which scores are used, out of PARTS; USUAL stands for `usual_parts` and is replaced by them.
     false_alarms_per_hour: the rate of false events on normal footage that the threshold is set to.
+    sam: weights of SAM that give tracks masks (heatmap/sam.py), None for none.
     """
 
     preset: str = "mini"
@@ -37,6 +38,7 @@ class Settings:
     parts: tuple[str, ...] = USUAL
     false_alarms_per_hour: float = 1.0
     device: str = "cpu"
+    sam: str | None = None
 
     def __post_init__(self) -> None:
         if self.parts == USUAL:

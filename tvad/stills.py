@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from heatmap.masks import of_runs
 from heatmap.palette import INK, MUTED, PAPER, faded, track_colour
 from heatmap.render import (
     Box,
@@ -236,12 +237,19 @@ def _sampled(track: Track) -> list[tuple[float, tuple[float, float, float, float
 
 
 def _tint(picture: np.ndarray, track: Track, analysis: Analysis, scale_xy: tuple[float, float]) -> np.ndarray:
-    """`picture` with the hot places inside the track's boxes tinted in its colour."""
+    """`picture` with the track's masks tinted in its colour; without any, the hot places inside its boxes."""
     times, heat = analysis.curves.heat_times_s, analysis.curves.heat
     height, width = picture.shape[:2]
     hot = np.zeros((height, width), bool)
+    for mask in track.masks:
+        shape = of_runs(mask.runs, mask.size_wh).astype(np.float32)
+        hot |= upsample_heat(shape, (width, height)) >= 0.5
     last = len(track.boxes) - 1
-    for i in sorted({round(i) for i in np.linspace(0, last, min(3 * BOXES_A_TRACK, last + 1))}) if len(times) else ():
+    for i in (
+        sorted({round(i) for i in np.linspace(0, last, min(3 * BOXES_A_TRACK, last + 1))})
+        if len(times) and not track.masks
+        else ()
+    ):
         box = track.boxes[i]
         x0, y0, x1, y1 = (round(v) for v in scale_box(box.xyxy, scale_xy))
         window = slice(max(0, y0), max(0, y1 + 1)), slice(max(0, x0), max(0, x1 + 1))
