@@ -52,7 +52,9 @@ def beyond(question: str) -> str:
 
 
 def declined(what: str) -> str:
-    """The answer to such a question."""
+    """The answer to such a question; what: as `beyond` says it, "" where only the meaning tells that it is one."""
+    if not what:
+        return "The video does not show that."
     return f"The video does not show that: {what} cannot be told from the pictures."
 
 

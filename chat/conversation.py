@@ -5,6 +5,8 @@ Next: chat/questions.py
 
 from dataclasses import dataclass, replace
 
+from chat.questions import BEYOND
+
 
 @dataclass(frozen=True)
 class Focus:
@@ -42,5 +44,5 @@ class Conversation:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of the last question, for "and the second one?"."""
-        return self.turns[-1].kinds if self.turns else ()
+        """The kinds of the last question that could be answered, for "and the second one?"."""
+        return next((turn.kinds for turn in reversed(self.turns) if turn.kinds != (BEYOND,)), ())

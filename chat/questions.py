@@ -58,6 +58,7 @@ _GENERAL = re.compile(
     r"\b(?:in (?:the|this) (?:video|clip|footage)|(?:the|this) (?:video|clip|footage))\b", re.IGNORECASE
 )
 
+_FOOTAGE = r"(?:whole |entire |full )?(?:video|clip|footage|scene)"
 _GOES = r"(?:go|goes|going|went|head\w*|come|comes|coming|came|move\w*|leav\w*|ent(?:er|ers|ered))"
 _WHERETO = rf"where\b(?:(?! and |,).)*\b{_GOES}\b"
 _KINDS = {
@@ -80,7 +81,7 @@ _KINDS = {
     WHERE: r"\bwhere\b|\b(?:which|what) (?:part|side|corner|place|area|region|cell)|\blocat|\bposition\b|\bplace\b",
     APPEARANCE: r"\bcolou?rs?\b|\blooks? like\b|\blooked like\b|\bappearance\b|\bwear|\bcloth|\bsize\b|\bwho\b"
     r"|\bhow (?:big|large|small|tall)\b|\bdescri(?:be|ption of) (?:it|him|her|them)\b"
-    r"|\bdescri(?:be|ption of) the (?!video|clip|footage|way|action|movement|path|route)"
+    rf"|\bdescri(?:be|ption of) the (?!{_FOOTAGE}|way|action|movement|path|route)"
     r"|\bhow (?:does|do|did|would|can|could|should|will) .*\b(?:look|recogni[sz]e|spot|appear)\b"
     r"|\bhow (?:it|he|she|they) looks?\b|^(?:its |the )?looks?\s*\??$"
     r"|\bwhat (?:kind|type|sort) of (?!anomal|event)|\bwhat (?:is|was|are|were) (?:it|that|this|they)\s*\??$",
@@ -89,7 +90,7 @@ _PATTERNS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _KIND
 _WHAT = re.compile(
     rf"\b(?:what|which)(?:'s| is| was| are| were)? (?:\w+ ){{0,2}}(?:{_ODD})\b(?!'s| doing)"
     r"|\bsummar|\bdetails?\b|\bdescription\b|\bsuch as\b|\boverview\b|\btell me more\b"
-    r"|\b(?:describe|tell me about) (?:the|this) (?:video|clip|footage)|\bwhat (?:do|did|can) you (?:see|find|know)",
+    rf"|\b(?:describe|tell me about) (?:the|this) {_FOOTAGE}|\bwhat (?:do|did|can) you (?:see|find|know)",
     re.IGNORECASE,
 )
 _WHETHER = re.compile(rf"\b(?:{_ODD})\b|\b(?:any|some|no)thing\b(?! \w+ing\b)", re.IGNORECASE)

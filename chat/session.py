@@ -2,9 +2,11 @@
 
 Session.ask yields the answer in pieces; Session.last is then the whole of it. The detector never runs here. With
 explain="text" a language model words the answer from the facts, a large one from all of them and from key frames; with
-explain="lvlm" it answers from what it is shown of the video, without being told the facts; how the verdict was reached
-it is not shown, so the narrator tells that. What it claims is checked and conflicts are told beside it, never
-rewritten. Where the model fails, says nothing or runs off, the narrator answers, with a visible note.
+explain="lvlm" it answers from what it is shown of the video, without being told the facts. The small one of `mini` is
+asked in the steps of T-VAD's dialogue: whether there is an anomaly, then what builds on that; who begins with a later
+step has the first one asked unseen. How the verdict was reached, what is at a moment and what nobody taught it, it is
+not asked: the narrator tells that. What a model claims is checked and conflicts are told beside it, never rewritten.
+Where it fails, says nothing or runs off, the narrator answers, with a visible note.
 
 Next: chat/prompt.py
 """
@@ -13,7 +15,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from chat import facts
 from chat.beyond import declines
@@ -23,7 +25,7 @@ from chat.conversation import Conversation, Turn
 from chat.lexicon import singular
 from chat.meaning import understand
 from chat.prompt import build_full_messages, build_lvlm_messages, build_messages, build_seeing_messages
-from chat.questions import BEYOND, SURE, WHETHER, WHY, Question
+from chat.questions import BEYOND, SURE, UNKNOWN, WHAT, WHETHER, WHY, Question
 from chat.report import Said, narrate
 from tvad.evidence import Evidence
 from tvad.explainer import NO, YES, Explainer, Speaker, open_explainer
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 WAYS = ("report", "text", "lvlm")
 NARRATED = frozenset({WHY, SURE})  # kinds of questions about scores and thresholds, not about the video
+FIRST = "Is there any anomaly in the video?"  # the dialogue's first step
 TURNS = 2  # of the dialogue that the language model is reminded of
 UNSURE = (0.35, 0.65)  # a probability of "yes" between these is no answer
 MAX_NEW_TOKENS = 120
@@ -68,6 +71,7 @@ class _Heard:
     text: str = ""
     trouble: str = ""
     yes: float | None = None
+    verdict: bool | None = None  # of the first step, where what was asked builds on it
 
 
 class Session:
@@ -98,6 +102,7 @@ class Session:
         self._view = view
         self._frames = frames
         self._shown_frames: Sequence[KeyFrame] | None = None
+        self._step: tuple[Turn, float] | None = None  # the first step, and the probability of yes
         self._last: Answer | None = None
 
     @property
@@ -128,7 +133,8 @@ class Session:
         if not read.text or self.explain == "report":
             return False
         if self.explain == "lvlm":
-            return not set(read.kinds) <= NARRATED
+            untaught = read.span_s is not None or (read.kinds == (UNKNOWN,) and read.yes_no)
+            return not (set(read.kinds) <= NARRATED or (untaught and not self._sees))
         return self.evidence.has_anomaly or self._frames is not None or self._sees
 
     @property
@@ -145,7 +151,7 @@ class Session:
         if claimed and BEYOND in said.kinds and not declines(claimed):
             found = (*found, said.text)
         yes = 1 - heard.yes if heard.yes is not None and read.asks_normal else heard.yes
-        verdict = None
+        verdict = None if heard.trouble else heard.verdict
         if yes is not None and not heard.trouble and wrong[0]:
             verdict = (wrong[0] == "yes") != read.asks_normal  # "yes" to "is all normal?" is no anomaly
         self._last = Answer(text, self._citations(said, claimed if self._frames else ""), found, yes, verdict)
@@ -188,21 +194,49 @@ class Session:
 
     def _shown(self, explainer: Explainer, read: Question, heard: _Heard) -> Iterator[str]:
         """Words about what the model is shown."""
+        recent = self.conversation.turns[-TURNS:]
+        asks = read.yes_no and read.kinds == (WHETHER,)
+        builds = not (asks or self._sees or read.kinds == (BEYOND,))
+        if builds and all(turn.kinds != (WHETHER,) for turn in recent):
+            step, sure = self._first_step(explainer)
+            recent = (step, *recent)
+            if WHAT in read.kinds:
+                heard.yes, word = sure, _verdict(step.answer)
+                heard.verdict = None if word is None else word == "yes"
+                if UNSURE[0] < sure < UNSURE[1]:
+                    yield f"[Not sure: {sure:.0%} that there is an anomaly.] "
         if self._sees:
             messages = build_seeing_messages(self.conversation, read.text, explainer.n_tokens)
         else:
-            messages = build_lvlm_messages(self.conversation, read.text, explainer.n_tokens, TURNS)
+            messages = build_lvlm_messages(Conversation(recent), read.text, explainer.n_tokens, TURNS + 1)
         first: tuple[str, ...] = ()
-        if read.yes_no and read.kinds == (WHETHER,) and read.span_s is None:
-            heard.yes = explainer.yes_probability(messages)
-            if not self._is_evidence():
-                heard.yes = max(heard.yes, 0.5) if read.asks_normal else min(heard.yes, 0.5)
-                first = YES if read.asks_normal else NO
+        if asks:
+            heard.yes, first = self._yes(explainer, messages, read.asks_normal)
             if UNSURE[0] < heard.yes < UNSURE[1]:
                 yield f"[Not sure: {heard.yes:.0%} for yes.] "
         yield from _kept(explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS, first=first), heard)
         if not heard.trouble and not heard.text.strip():
             heard.trouble = "said nothing"
+
+    def _first_step(self, explainer: Explainer) -> tuple[Turn, float]:
+        """The first step as the model has it, asked once a video, and its probability of an anomaly."""
+        if self._step is None:
+            messages = build_lvlm_messages(Conversation(), FIRST, explainer.n_tokens)
+            sure, first = self._yes(explainer, messages)
+            heard = _Heard()
+            for _ in _kept(explainer.stream(messages, max_new_tokens=MAX_NEW_TOKENS, first=first), heard):
+                pass
+            self._step = Turn(FIRST, heard.text.strip(), (WHETHER,)), sure
+        return self._step
+
+    def _yes(
+        self, explainer: Explainer, messages: list[dict[str, Any]], asks_normal: bool = False
+    ) -> tuple[float, tuple[str, ...]]:
+        """The probability of "yes", and words of which the answer is to begin with one (any where there are none)."""
+        sure = explainer.yes_probability(messages)
+        if self._is_evidence():
+            return sure, ()
+        return (max(sure, 0.5), YES) if asks_normal else (min(sure, 0.5), NO)
 
     def _is_evidence(self) -> bool:
         """Whether the video's highest score can speak for an anomaly at all: from a p-value of 1 / e on it cannot

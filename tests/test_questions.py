@@ -13,6 +13,8 @@ KINDS = [
     ("What happens in the video?", "what"),
     ("what's going on", "what"),
     ("describe the video", "what"),
+    ("describe the whole video", "what"),
+    ("tell me about this entire clip", "what"),
     ("Is there any anomaly in the video?", "whether"),
     ("anything suspicious?", "whether"),
     ("does anything unusual happen?", "whether"),

@@ -8,7 +8,7 @@ from chat_fakes import FakeExplainer, nothing, one_event, three_events
 
 from chat.conversation import Conversation
 from chat.prompt import build_messages
-from chat.session import Answer, Session
+from chat.session import FIRST, Answer, Session
 from tvad.evidence import Evidence
 from tvad.explainer import NO, YES
 from tvad.lvlm.view import chance_of
@@ -197,7 +197,7 @@ def test_yes_against_the_evidence_is_a_conflict_and_stands() -> None:
 def test_an_even_chance_is_called_not_sure() -> None:
     assert "Not sure: 52%" in ask(shown(one_event(), "Yes, a cyclist.", yes=0.52), "is there an anomaly?").text
     assert "Not sure" not in ask(shown(one_event(), "Yes, a cyclist.", yes=0.97), "is there an anomaly?").text
-    assert ask(shown(one_event(), "It moves right."), "how does it move?").yes is None
+    assert ask(shown(one_event(), "Yes.", "It moves right."), "how does it move?").yes is None
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_an_even_chance_is_called_not_sure() -> None:
 def test_the_verdict_is_about_an_anomaly_however_it_was_asked(
     question: str, words: str, p: float, verdict: bool | None, yes: float | None
 ) -> None:
-    answer = ask(shown(one_event(), words, yes=p), question)
+    answer = ask(shown(one_event(), *(["Yes."] if "move" in question else []), words, yes=p), question)
     assert answer.verdict is verdict
     assert answer.yes == (None if yes is None else pytest.approx(yes))
 
@@ -247,6 +247,56 @@ def test_the_report_and_a_failing_model_give_no_verdict_of_a_model() -> None:
 def test_an_invented_name_is_a_conflict() -> None:
     assert ask(shown(one_event(), "His name is Peter."), "what is his name?").conflicts
     assert not ask(shown(one_event(), "The video does not show that."), "what is his name?").conflicts
+
+
+def test_who_begins_with_a_later_step_has_the_first_one_asked_unseen() -> None:
+    session = shown(one_event(), "Yes, a cyclist.", "A cyclist rides.", "It moves right.", "From 1 to 2 s.", yes=0.8)
+    answer = ask(session, "what is anomalous?")
+    assert answer.text.startswith("A cyclist rides.") and (answer.yes, answer.verdict) == (0.8, True)
+    ask(session, "how does it move?", "when?")
+    heard = [[m["content"] for m in messages[1:]] for messages in session._explainer.heard]  # type: ignore[union-attr]
+    step = [FIRST, "Yes, a cyclist."]
+    what = ["what is anomalous?", "A cyclist rides."]
+    assert heard[0] == [FIRST]
+    assert heard[1] == [*step, what[0]]
+    assert heard[2] == [*step, *what, "how does it move?"]  # the step is not asked again
+    assert heard[3] == [*step, *what, "how does it move?", "It moves right.", "when?"]
+    assert all(m[1]["tokens"] == 5 for m in session._explainer.heard)  # type: ignore[union-attr]
+    assert [turn.question for turn in session.conversation.turns] == [what[0], "how does it move?", "when?"]
+
+
+def test_the_first_step_is_not_asked_twice_nor_before_what_is_declined() -> None:
+    session = shown(one_event(), "Yes, a cyclist.", "It moves right.")
+    ask(session, "is there an anomaly?", "how does it move?")
+    assert len(session._explainer.heard) == 2  # type: ignore[union-attr]
+    session = shown(one_event(), "The video does not show that.")
+    assert ask(session, "what is his name?").text.startswith("The video does not show that.")
+
+
+def test_an_even_chance_of_the_first_step_is_told_with_what_builds_on_it() -> None:
+    unsure = ask(shown(one_event(), "No, nothing.", "There is no anomaly.", yes=0.45), "what is anomalous?")
+    assert unsure.text.startswith("[Not sure: 45% that there is an anomaly.] ") and unsure.verdict is False
+    assert "Not sure" not in ask(shown(one_event(), "Yes.", "A cyclist.", yes=0.9), "what is anomalous?").text
+    mute = ask(shown(one_event(), "Well.", "A cyclist.", yes=0.9), "what is anomalous?")
+    assert mute.verdict is None  # the model said neither
+
+
+def test_a_first_step_without_evidence_begins_with_no() -> None:
+    evidence = replace(nothing(), peak_score=0.34, video=replace(nothing().video, duration_s=4000.0))
+    model = FakeExplainer("No, there is none.", "There is no anomaly.", yes=0.9)
+    answer = ask(Session(evidence, "lvlm", model), "what is anomalous?")
+    assert model.first == [NO, ()] and answer.yes == 0.5 and answer.verdict is False
+
+
+@pytest.mark.parametrize("question", ["what happens at 3 s?", "anything after 3 s?", "is it dangerous?", "is he hurt?"])
+def test_what_the_model_was_not_taught_is_told_by_the_narrator(question: str) -> None:
+    session = shown(one_event())
+    assert ask(session, question).text == ask(Session(one_event()), question).text
+
+
+def test_after_a_declined_question_the_talk_goes_on_before_it() -> None:
+    told = ask(Session(three_events()), "where is it?", "what is his name?", "and the second one?")
+    assert told.text == ask(Session(three_events()), "where is it?", "and the second one?").text
 
 
 def test_how_the_verdict_was_reached_is_told_by_the_narrator() -> None:

@@ -3,8 +3,9 @@
     python -m training.evaluate_answers ../shared/data [--explain WAY ...] [--sets ped2 falls fights street] [--table]
     python -m training.evaluate_answers ../shared/data --sets fights --folds RUN F
 
-Every clip is analysed once, without a scene, and asked "Is there any anomaly in the video?" in each way. The verdict is
-the answer's first word; "not sure" before it is counted, and the word still taken.
+Every clip is analysed once, without a scene, and asked "Is there any anomaly in the video?" in each way, or what
+--question says. The verdict is the answer's first word; "not sure" before it is counted, and the word still taken. An
+answer without such a word has the model's verdict of the first step (chat/session.py), or that of the events.
 
 The temporal head that is shipped was trained on the fights. --folds takes heads of `python -m training.temporal.compare
 F --blocks` instead, RUN/fold0 and on: each clip is judged by the one that has not seen its fold.
@@ -29,7 +30,7 @@ from tvad.evidence import Analysis
 from tvad.head_part import HeadGraph
 from tvad.settings import Settings
 
-VERDICT = re.compile(r"(?P<unsure>\[Not sure[^\]]*\])?\W*(?P<word>yes|no)\b", re.IGNORECASE)
+VERDICT = re.compile(r"(?:\[Not sure[^\]]*\])?\W*(?P<word>yes|no)\b", re.IGNORECASE)
 QUESTION = "Is there any anomaly in the video?"
 
 
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=sorted(SETS), default=list(SETS))
     parser.add_argument("--parts", default=None, metavar="PART,PART", help="of the detector, as for tvad ask")
     parser.add_argument("--folds", nargs=2, type=Path, metavar=("RUN", "F"), help="heads, and features they are of")
+    parser.add_argument("--question", default=QUESTION)
     parser.add_argument("--limit", type=int, default=None, help="clips of each class and set")
     parser.add_argument("--table", action="store_true", help="print every clip")
     given = parser.parse_args()
@@ -48,7 +50,7 @@ def main() -> None:
     for name in given.sets:
         labelled = _limited(SETS[name](given.data), given.limit)
         if labelled:
-            for line in _rows(name, labelled, given.explain, analysed, given.table):
+            for line in _rows(name, labelled, given.explain, analysed, given.question, given.table):
                 print(line, flush=True)
 
 
@@ -64,16 +66,17 @@ class Said:
     unsure: int = 0
     sure: list[float] = field(default_factory=list)  # probabilities of "yes", where the way gives any
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Answer, has_events: bool) -> None:
         verdict = VERDICT.match(answer.text)
-        self.yes.append(verdict is not None and verdict["word"].lower() == "yes")
-        self.unsure += verdict is not None and bool(verdict["unsure"])
+        said = verdict["word"].lower() == "yes" if verdict else answer.verdict
+        self.yes.append(has_events if said is None else said)
+        self.unsure += answer.text.startswith("[Not sure")
         if answer.yes is not None:
             self.sure.append(answer.yes)
 
 
 def _rows(
-    name: str, labelled: list[tuple[Path, bool]], ways: list[str], analysed: "Analysed", table: bool
+    name: str, labelled: list[tuple[Path, bool]], ways: list[str], analysed: "Analysed", question: str, table: bool
 ) -> Iterator[str]:
     said, peaks = {way: Said() for way in ways}, []
     for path, anomalous in labelled:
@@ -81,9 +84,9 @@ def _rows(
         peaks.append(float(analysis.curves.scores.max()))
         for way in ways:
             session = open_session(analysis, way)
-            for _ in session.ask(QUESTION):
+            for _ in session.ask(question):
                 pass
-            said[way].add(session.last)
+            said[way].add(session.last, analysis.evidence.has_anomaly)
             if table:
                 right = "right" if said[way].yes[-1] == anomalous else "wrong"
                 yield f"{path.parent.name}/{path.name}: {way} {right}, score {peaks[-1]:.3f}: {session.last.text}"
