@@ -46,7 +46,9 @@ class Order:
 
 
 def model_ids() -> list[str]:
-    return [PREFIX + name for name in PRESETS]
+    """The presets that can answer here: that of packages, and full-size ones whose weights were pulled."""
+    here = (name for name, p in PRESETS.items() if not p.backbone or all(w.find() for w in p.weights))
+    return [PREFIX + name for name in here]
 
 
 def preset_of(model: object) -> str:
