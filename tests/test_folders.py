@@ -95,7 +95,24 @@ def make_synthetic(root: Path) -> Path:
     return root
 
 
-MAKERS = {"ped2": make_ped2, "ubnormal": make_ubnormal, "shanghaitech": make_shanghaitech, "synthetic": make_synthetic}
+def make_masks(root: Path) -> Path:
+    (root / "masks").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, masks in (("plain", np.zeros((12, 96, 128), bool)), ("gate", crossing()), ("door", crossing(24, 12))):
+        for frame in range(len(masks)):
+            picture = rng.integers(0, 255, (96, 128), dtype=np.uint8)
+            put_picture(root / "videos" / name / f"{frame + 1:03d}.png", picture)
+        np.savez(root / "masks" / f"{name}.npz", mask=masks)
+    return root
+
+
+MAKERS = {
+    "ped2": make_ped2,
+    "ubnormal": make_ubnormal,
+    "shanghaitech": make_shanghaitech,
+    "synthetic": make_synthetic,
+    "masks": make_masks,
+}
 
 
 def test_every_data_set_has_a_copy_here() -> None:

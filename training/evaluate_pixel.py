@@ -2,6 +2,7 @@
 
     python -m training.evaluate_pixel PED2_FOLDER [--clips 01 02 ...] [--seeds 0 1 2]
     python -m training.evaluate_pixel CLIPS --synthetic      of `tvad synth CLIPS --takes 4`, each a place of its own
+    ... --sam PATH      boxes of regions are those of SAM's masks where these agree with the heat (heatmap/sam.py)
 
 Calibrates on all training clips (synthetic ones each on its own ordinary takes), analyses the test clips in every mode,
 and prints frame level (micro-AUC of the score as shipped, and of the level before any smoothing in time), pixel AUROC,
@@ -12,13 +13,14 @@ masks, not the original annotation.
 
 import argparse
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from heatmap.regions import extract_regions
+from heatmap.sam import Segmenter, open_segmenter, refine
 from heatmap.tracks import RegionTrack, Tracker, smooth
 from training.metrics import PixelAuroc, macro_auc, micro_auc, upsample
 from training.pixel_data import DataError, GroundTruthClip, ped2, synthetic
@@ -27,7 +29,7 @@ from tvad.calibrate import calibrate
 from tvad.detector import Detector
 from tvad.evidence import Curves
 from tvad.settings import MAX_SIDE_PX, PARTS, Settings
-from tvad.video import VideoReader
+from tvad.video import Clip, VideoReader
 
 FIGURES = ("micro", "raw", "macro", "pixel", "RBDC", "TBDC")
 REGION_AT = 0.25  # score at which regions are cut; chosen on clips 01-06
@@ -59,8 +61,9 @@ class Result:
     pixels: PixelAuroc = field(default_factory=PixelAuroc)
     regions: list[list[FrameRegion]] = field(default_factory=list)
     truth: list[list[dict]] = field(default_factory=list)
+    segmenter: Segmenter | None = None
 
-    def add(self, clip: GroundTruthClip, curves: Curves, raw: np.ndarray | None) -> None:
+    def add(self, clip: GroundTruthClip, curves: Curves, raw: np.ndarray | None, fps: float) -> None:
         masks = np.concatenate(list(clip.masks()))
         size_hw = masks.shape[1:]
         self.labels.append(np.asarray(masks.any((1, 2))))
@@ -69,7 +72,8 @@ class Result:
             self.raw.append(np.interp(curves.times_s, curves.heat_times_s, raw))
         at = np.abs(curves.times_s[:, None] - curves.heat_times_s[None]).argmin(1)  # sampled frame of each source frame
         self.pixels.add(upsample(curves.heat[at], size_hw), masks)
-        self.regions.append(regions_of(curves, size_hw, self.region_at, at))
+        refiner = (self.segmenter, VideoReader(clip.video, fps, max_side=MAX_SIDE_PX)) if self.segmenter else None
+        self.regions.append(regions_of(curves, size_hw, self.region_at, at, refiner))
         self.truth.append(tracks_of_masks(masks))
 
     def figures(self) -> np.ndarray:
@@ -80,12 +84,23 @@ class Result:
         return np.array([micro_auc(self.scores, self.labels), raw, macro, self.pixels.value(), found.rbdc, found.tbdc])
 
 
-def regions_of(curves: Curves, size_hw: tuple[int, ...], region_at: float, at: np.ndarray) -> list[FrameRegion]:
-    """Regions of every source frame; each scored by the mean heat of the track it belongs to and its own, half each."""
+def regions_of(
+    curves: Curves,
+    size_hw: tuple[int, ...],
+    region_at: float,
+    at: np.ndarray,
+    refiner: tuple[Segmenter, Iterable[Clip]] | None = None,
+) -> list[FrameRegion]:
+    """Regions of every source frame; each scored by the mean heat of the track it belongs to and its own, half each.
+    refiner: SAM, and the frames that the heat is of."""
     size_wh = (size_hw[1], size_hw[0])
     tracker = Tracker(size_wh, max_gap_s=0.6)
+    frames = (frame for clip in refiner[1] for frame in clip.frames) if refiner else iter(())
     for heat, t in zip(curves.heat, curves.heat_times_s, strict=True):
-        tracker.step(extract_regions(heat, float(t), size_wh, region_at), float(t))
+        found = extract_regions(heat, float(t), size_wh, region_at, keep_mask=refiner is not None)
+        if refiner:
+            found = [refined.region for refined in refine(refiner[0], next(frames), found, heat)]
+        tracker.step(found, float(t))
     by_slice: dict[int, list[FrameRegion]] = {}
     for track in tracker.tracks(min_length=1):
         for index, region in enumerate(smooth(track, tracker.times_s).regions):
@@ -103,11 +118,15 @@ def track_score(track: RegionTrack) -> float:
 
 
 def evaluate(
-    clips: Sequence[GroundTruthClip], settings: Settings, seed: int = 0, scenes: Mapping[str, Path] | None = None
+    clips: Sequence[GroundTruthClip],
+    settings: Settings,
+    seed: int = 0,
+    scenes: Mapping[str, Path] | None = None,
+    segmenter: Segmenter | None = None,
 ) -> Result:
     """All clips in one mode. scenes: the scene file of each clip by its name, where they have their own."""
     detector = replace(Detector.from_settings(settings), seed=seed)
-    result = Result(REGION_AT)
+    result = Result(REGION_AT, segmenter=segmenter)
     for clip in clips:
         if scenes is not None:
             own = replace(settings, scene=str(scenes[clip.name]))
@@ -116,7 +135,7 @@ def evaluate(
         if settings.parts == ("memory",):
             reader = VideoReader(clip.video, settings.fps, max_side=MAX_SIDE_PX)
             raw = np.concatenate(detector.scan(reader, None).frame)
-        result.add(clip, detector.analyze(clip.video).curves, raw)
+        result.add(clip, detector.analyze(clip.video).curves, raw, settings.fps)
     return result
 
 
@@ -149,7 +168,9 @@ def main() -> None:
     parser.add_argument("--modes", nargs="*", default=usual, choices=list(MODES))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--synthetic", action="store_true", help="root holds synthetic clips")
+    parser.add_argument("--sam", help="SAM's weights, a .safetensors file or a folder")
     given = parser.parse_args()
+    segmenter = open_segmenter(given.sam) if given.sam else None
     clips = synthetic(given.root, given.clips) if given.synthetic else list(ped2(given.root, "test", given.clips))
     with tempfile.TemporaryDirectory() as folder:
         scenes = {seed: str(Path(folder) / f"{seed}.scene.safetensors") for seed in given.seeds}
@@ -168,7 +189,7 @@ def main() -> None:
             for seed, scene in scenes.items():
                 own = each.get(seed) if calibrated else None
                 settings = Settings(scene=scene if calibrated and own is None else None, parts=parts)
-                rows.append(evaluate(clips, settings, seed, own).figures())
+                rows.append(evaluate(clips, settings, seed, own, segmenter).figures())
             spread = [_spread(values) for values in np.transpose(rows)]
             print(f"{mode:30s}{''.join(f'{x:>17s}' for x in spread)}", flush=True)
 

@@ -1,6 +1,6 @@
 """Clips -> a data set of records and dialogues, one JSON object a line, whole or not at all.
 
-    python -m training.datasets.build CLIPS OUT.jsonl [--folder-kind synthetic|ped2|ubnormal|shanghaitech]
+    python -m training.datasets.build CLIPS OUT.jsonl [--folder-kind synthetic|ped2|ubnormal|shanghaitech|masks]
         [--whole] [--window 24] [--stride 12] [--turns N] [--fps F] [--seed 0]
 
 One line is one window: {id, video, window: [first, last frame], fps, size: [height, width], split, has_anomaly,

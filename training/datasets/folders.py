@@ -13,7 +13,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -197,6 +197,20 @@ def _ped2_clip(clip: GroundTruthClip, split: str, fps: float | None) -> FolderCl
     return FolderClip(truth, str(clip.video), str(clip.mask_source), anomalous)
 
 
+def read_masks(root: Path, fps: float | None = None) -> Iterator[FolderClip]:
+    """What training.datasets.masks made: `videos/NAME.*`, `masks/NAME.npz`. Labels of a machine: none is for a test."""
+    files = sorted(p for p in (root / "videos").glob("*") if (root / "masks" / f"{p.stem}.npz").is_file())
+    if not files:
+        raise DataError(
+            f"no videos with masks in {root}; make some: python -m training.datasets.masks VIDEOS -o {root}"
+        )
+    for video in files:
+        clip = GroundTruthClip(video.stem, video, root / "masks" / f"{video.stem}.npz")
+        made = _ped2_clip(clip, split_of_source(video.stem, (0.9, 0.1, 0.0)), fps)
+        name = f"masks/{video.stem}"
+        yield replace(made, truth=replace(made.truth, id=name, source=name))
+
+
 def read_shanghaitech(root: Path, fps: float | None = None) -> Iterator[FolderClip]:
     """ShanghaiTech Campus (Luo et al. 2017): `testing/test_pixel_mask/*.npy`, each (T, H, W).
 
@@ -357,7 +371,9 @@ DATASETS: dict[str, Reader] = {
     "ped2": read_ped2,
     "ubnormal": read_ubnormal,
     "shanghaitech": read_shanghaitech,
+    "masks": read_masks,
 }
 NOTES = {
     "shanghaitech": "made of the data set's test videos, the only ones with anomalies, and split by video",
+    "masks": "labels of the detector and of SAM, not truth: nothing is to be measured against them",
 }
