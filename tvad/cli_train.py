@@ -75,8 +75,17 @@ def heatmap(
     add_help_option=False,
 )
 def lvlm(context: typer.Context) -> None:
-    """Train the region encoder and the language model's adapter; --help lists the settings."""
+    """Train the region encoder and the language model's adapter; --help lists the settings.
+
+    With --preset of a full-size language model, LoRA or QLoRA on that one, whose settings --preset NAME --help lists.
+    """
     with named_failures():
+        if any(word.partition("=")[0] == "--preset" for word in context.args):
+            from training.lvlm.full import main as train_full
+            from training.lvlm.full import parse as parse_full
+
+            wanted = parse_full(context.args, "tvad train lvlm")
+            raise typer.Exit(checked(lambda: train_full(wanted)))
         from training.lvlm.loop import main, parse
 
         main(parse(context.args, "tvad train lvlm"))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tvad.evidence import write_atomic
-from tvad.lvlm.lora import Change, LoraConfig, add_lora, is_target, lora_weights, same_shapes, set_lora_weights
+from tvad.lvlm.lora import Change, LoraConfig, add_lora, is_target, lora_weights, same_shapes, set_lora_weights, whole
 from tvad.lvlm.tokens import RaeConfig, embed, shapes
 from tvad.lvlm.view import View, ViewConfig
 from tvad.weights import MissingWeights
@@ -144,7 +144,7 @@ def shipped(preset: str) -> Adapter:
 
 def from_training(config: AdapterConfig, rae: Any, model: Any, yes_no: tuple[float, float] = (1.0, 0.0)) -> Adapter:
     """The adapter of a trained RegionAwareEncoder and peft model."""
-    weights = {name: values.detach().float().cpu().numpy() for name, values in rae.state_dict().items()}
+    weights = {name: whole(values) for name, values in rae.state_dict().items()}
     return Adapter(config, weights, lora_weights(model), yes_no)
 
 

@@ -99,7 +99,15 @@ def lora_weights(model: Any) -> dict[str, np.ndarray]:
     out: dict[str, np.ndarray] = {}
     for name, module in _adapted(model).items():
         for side, held in (("A", module.lora_A), ("B", module.lora_B)):
-            out[f"{name}.{side}"] = held["default"].weight.detach().float().cpu().numpy()
+            out[f"{name}.{side}"] = whole(held["default"].weight)
+    return out
+
+
+def whole(tensor: Any) -> np.ndarray:
+    """A tensor of torch as an array, float32, also where its parts lie on several GPUs."""
+    full = tensor.detach()
+    full = full.full_tensor() if hasattr(full, "full_tensor") else full
+    out: np.ndarray = full.float().cpu().numpy()
     return out
 
 

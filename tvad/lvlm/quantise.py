@@ -12,7 +12,7 @@ from tvad.lvlm.family import Family
 
 # What is not a layer of the language model, by the names that the families have for it. The decoder and the region
 # encoder are no part of the model.
-APART = ("multi_modal_projector", "connector", "lm_head")
+APART = ("model.multi_modal_projector", "model.connector", "lm_head")
 
 
 def quantisation(way: str, family: Family, dtype: Any, device: str) -> Any:
