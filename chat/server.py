@@ -37,6 +37,7 @@ from tvad.progress import Progress
 from tvad.settings import Settings
 
 COOKIE = "tvad_visit"
+BEARER = {"WWW-Authenticate": "Bearer"}
 ASSETS = Path(__file__).parent / "page"
 EXAMPLE = Path(__file__).parent.parent / "examples" / "plaza.mp4"  # beside the packages in a checkout
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -96,7 +97,7 @@ def make_app(desk: Desk, login: Login | None = None, api: ApiLimits | None = Non
     """The application without the page, which chat/ui.py mounts on it. api: of /v1/chat/completions; with a key, that
     is asked for there instead of the login."""
     app = FastAPI(title="tvad", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Guard, login=login, keyed=bool(api and api.api_key))
+    app.add_middleware(Guard, login=login, key=api.api_key if api else None)
     app.include_router(router(Programs(desk), api))
     began_s = time.monotonic()
 
@@ -260,9 +261,9 @@ async def _received(desk: Desk, request: Request, name: str, is_normal: bool = F
 class Guard:
     """ASGI middleware: the login, the visit's cookie, headers that keep everything on this site, a line of log."""
 
-    def __init__(self, app: ASGIApp, login: Login | None = None, keyed: bool = False) -> None:
-        """keyed: what is below /v1/ asks for a key of its own."""
-        self.app, self.login, self.keyed = app, login, keyed
+    def __init__(self, app: ASGIApp, login: Login | None = None, key: str | None = None) -> None:
+        """key: what is below /v1/, and /mcp, is for programs that send it, instead of the login."""
+        self.app, self.login, self.key = app, login, key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -304,8 +305,13 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         path = str(request.scope["path"]).removeprefix(str(request.scope.get("root_path", "")))
-        open_to_all = path == "/health" or (self.keyed and path.startswith("/v1/"))
-        if self.login and not open_to_all and not self.login.allows(request.headers.get("authorization", "")):
+        header = request.headers.get("authorization", "")
+        open_to_all = path == "/health" or (self.key and path.startswith("/v1/"))  # /v1/ asks for the key itself
+        if self.key and path == "/mcp":
+            kind, _, given = header.partition(" ")
+            if kind.lower() != "bearer" or not secrets.compare_digest(given.strip().encode(), self.key.encode()):
+                return JSONResponse({"error": "send the header Authorization: Bearer KEY"}, 401, BEARER)
+        elif self.login and not open_to_all and not self.login.allows(header):
             return Response("A name and a password are needed.", 401, {"WWW-Authenticate": 'Basic realm="tvad"'})
         if request.method not in ("GET", "HEAD", "OPTIONS") and not _same_site(request):
             return JSONResponse({"error": "this request came from another site"}, 403)

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from chat.case import Case
 from chat.desk import Desk
@@ -35,6 +36,17 @@ def messages(desk: Desk, case: Case, options: bool = True) -> list[dict[str, Any
     if out and options:
         out[-1]["options"] = [{"value": q, "label": q} for q in desk.suggestions(case)]
     return out
+
+
+def named(desk: Desk, way: str) -> str:
+    """A way of answering, in words."""
+    words = WAYS.get(way, way)
+    return f"{words} (at {elsewhere(desk)})" if way == "text" and desk.remote else words
+
+
+def elsewhere(desk: Desk) -> str:
+    """The host that findings and key frames are sent to; "" for none."""
+    return urlsplit(desk.remote.url).netloc if desk.remote else ""
 
 
 def value(case: Case, note: str, share: float | None = None) -> dict[str, Any]:

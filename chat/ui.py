@@ -25,7 +25,7 @@ from chat.flow import Flow, Who, sentence
 from chat.openai_api import Limits as ApiLimits
 from chat.region import Region
 from chat.server import EXAMPLE, Login, make_app, visit_of
-from chat.shown import WAYS, described, listing, messages, number, said_alone, value
+from chat.shown import described, elsewhere, listing, messages, named, number, said_alone, value
 from chat.turns import Busy
 from tvad.presets import get_preset
 from tvad.weights import MissingWeights
@@ -46,15 +46,27 @@ FETCH = "async_move_resource_to_block_cache"  # of gradio's parts
 CACHE_S = (600, 3600)  # how often what programs sent is looked through, and the age at which it goes
 
 
-def page(desk: Desk, login: Login | None = None, root_path: str = "", api: ApiLimits | None = None) -> FastAPI:
-    """The whole application."""
+def page(
+    desk: Desk,
+    login: Login | None = None,
+    root_path: str = "",
+    api: ApiLimits | None = None,
+    tools: bool = False,
+    is_local: bool = True,
+) -> FastAPI:
+    """The whole application. tools: with those of chat/tools.py, for which is_local matters."""
     app = make_app(desk, login, api)
+    if tools:
+        from chat.tools import add_tools  # the library is an extra
+
+        add_tools(app, desk, api or ApiLimits(desk.limits.upload_mb, desk.limits.minutes), is_local)
     blocks = build(desk)
     for block in blocks.blocks.values():
         setattr(block, FETCH, _no_address(getattr(block, FETCH)))
     room = desk.limits.waiting + 4  # the desk's own line is the one that counts
     blocks.queue(max_size=room, default_concurrency_limit=room)
-    limits = {"upload_mb": desk.limits.upload_mb, "minutes": desk.limits.minutes, "example": EXAMPLE.is_file()}
+    limits: dict[str, Any] = {"upload_mb": desk.limits.upload_mb, "minutes": desk.limits.minutes}
+    limits |= {"example": EXAMPLE.is_file(), "elsewhere": elsewhere(desk)}
     mounted = gr.mount_gradio_app(
         app,
         blocks,
@@ -153,7 +165,7 @@ def build(desk: Desk) -> gr.Blocks:
                     stop = gr.Button("Stop", scale=1, min_width=70)
                 ways = desk.ways()
                 way = gr.Dropdown(
-                    [(WAYS.get(w, w), w) for w in ways], value=ways[0], label="Who answers", filterable=False, scale=0
+                    [(named(desk, w), w) for w in ways], value=ways[0], label="Who answers", filterable=False, scale=0
                 )
                 with gr.Accordion("What counts as anomalous here", open=False):
                     anomaly, normal = (
@@ -279,7 +291,7 @@ class Hands:
             self.desk.answer_by(case, str(way))
         except (Refused, MissingWeights) as error:
             return {"note": sentence(error)}
-        return value(case, f"From now on: {WAYS.get(way, way).lower()}.")
+        return value(case, f"From now on: {named(self.desk, way)}.")
 
     def ask(self, question: str, shown: str, region: Any, request: gr.Request) -> Iterator[tuple[Any, Any]]:
         """A typed question. Its box is emptied once: the next one may be typed meanwhile."""

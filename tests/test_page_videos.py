@@ -146,7 +146,7 @@ def test_who_answers_is_chosen_in_the_page(page: Any) -> None:
     by_model = dialogue(page)
     page.click("input[aria-label='Who answers']")
     page.click("text=Facts alone, worded by rules")
-    note(page, "From now on: facts alone")
+    note(page, "From now on: Facts alone")
     ask(page, "What is anomalous?")
     until(page, "document.querySelector('#tv-dialogue').innerText.includes('From 9.1')")
     assert "From 9.1" not in by_model

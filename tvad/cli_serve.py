@@ -1,5 +1,6 @@
 """`tvad serve`: the page in a browser."""
 
+import importlib.util
 import logging
 import os
 import sys
@@ -50,6 +51,9 @@ def serve(
     feedback: Annotated[
         Path | None, typer.Option("--feedback", metavar="FILE", help="Keep what people say of events, as JSON lines.")
     ] = None,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Tools for language models' programs at /mcp (Model Context Protocol).")
+    ] = False,
     max_waiting: Annotated[int, typer.Option("--max-waiting", help="People in line for the processor.")] = 20,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log of requests.")] = False,
 ) -> None:
@@ -77,7 +81,10 @@ def serve(
         key = api_key or os.environ.get("TVAD_API_KEY") or None
         folders, hosts = tuple(p.resolve() for p in allow_files or ()), tuple(allow_hosts or ())
         api = checked(lambda: ApiLimits(max_upload_mb, max_minutes, folders, hosts, key))
-        if host not in ("127.0.0.1", "localhost", "::1") and login is None:
+        if mcp and importlib.util.find_spec("mcp") is None:
+            stop(FAILED, "--mcp needs the package mcp, which is not here; pip install 'tvad[mcp]'")
+        is_local = host in ("127.0.0.1", "localhost", "::1")
+        if not is_local and login is None:
             cli_show.say(f"note: everybody who reaches {host}:{port} can use this page; --auth NAME:PASSWORD asks")
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
         logging.getLogger("tvad.serve").setLevel(logging.WARNING if quiet else logging.INFO)
@@ -92,7 +99,7 @@ def serve(
             os.chdir(place / "empty")  # what lies in the working directory, gradio would serve
             cli_show.say(f"the page is at http://{host}:{port}{root_path or '/'} (Ctrl-C ends it)")
             try:
-                application = page(desk, login, root_path, api)
+                application = page(desk, login, root_path, api, mcp, is_local)
                 uvicorn.run(application, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
             finally:
                 os.chdir(place.parent)

@@ -10,7 +10,7 @@ export class Opening {
     this.file = make("input", { type: "file", id: "tv-file", multiple: true, tabindex: "-1", "aria-label": "Videos", class: "tv-unseen",
       accept: "video/*,.avi,.mkv,.mov,.ts,.flv,.wmv,.mpg", onchange: () => { const files = [...this.file.files]; this.file.value = ""; this.take(files); } });
     this.choose = make("button", { type: "button", class: "tv-drop", onclick: () => this.file.click() },
-      make("strong", {}, "Drop videos here"), " or choose files. They stay on this machine.");
+      make("strong", {}, "Drop videos here"), " or choose files. ", this.where = make("span"));
     this.example = button("Example", () => this.takeExample(), { hidden: true, title: "A short clip that comes with tvad" });
     this.camera = button("Webcam", () => this.record(), { "aria-pressed": "false", title: `Record up to ${LONGEST_S} seconds` });
     this.tabs = make("div", { class: "tv-tabs", role: "tablist", "aria-label": "Open videos", hidden: true, onkeydown: (e) => this.key(e) });
@@ -20,7 +20,9 @@ export class Opening {
   }
 
   ready() {
-    this.example.hidden = !limits().example;
+    const { example, elsewhere } = limits();
+    this.example.hidden = !example;
+    this.where.textContent = elsewhere ? `Findings and key frames go to ${elsewhere}, which words the answers.` : "They go nowhere but to this server.";
   }
 
   catchDrops(root) {

@@ -110,7 +110,10 @@ export class Timeline {
     else if (e.key === "]") this.choose({ start: Math.min(this.range?.start ?? 0, now), end: now });
     else if (e.key === "Escape" && this.range) this.choose(null);
     else if (to === undefined) return;
-    else this.seek(between(to, 0, last));
+    else {
+      this.t = between(to, 0, last);  // at once: the next key may come before the next picture
+      this.seek(this.t);
+    }
     e.preventDefault();
   }
 }
