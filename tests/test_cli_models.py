@@ -83,6 +83,15 @@ def test_pull_list_verify(tvad: Callable[..., Ran], hub: Hub, tmp_path: Path) ->
     assert tvad("models", "verify", "tiny-vl").code == 0
 
 
+def test_what_presets_share_is_a_line_of_its_own_and_sizes_are_called_about(
+    tvad: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS, "tiny-twin", replace(TINY, name="tiny-twin", analysis=MINI.analysis))
+    lines = tvad("models").out.splitlines()
+    assert [sum(line.startswith(name) for line in lines) for name in ("all-minilm-l6-v2", "tiny-vl ")] == [1, 1]
+    assert "about 0.8 MB" in next(line for line in lines if line.startswith("tiny-vl "))
+
+
 def test_a_file_beside_the_pulled_ones_is_named(tvad: Callable[..., Ran], hub: Hub, tmp_path: Path) -> None:
     tvad("models", "pull", "tiny-vl", "--from", hub.url)
     (tmp_path / "models" / "someone--Tiny-VL" / "modeling.py").write_text("import os")

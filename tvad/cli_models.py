@@ -42,11 +42,11 @@ def models(as_json: bool) -> None:
                 row["use"],
                 row["package"] or row["repo"],
                 row["licence"],
-                cli_show.size(row["size_bytes"]),
+                ("about " if row["repo"] and not row["present"] else "") + cli_show.size(row["size_bytes"]),
                 str(row["sha256"] or row["revision"] or "no")[:12],
                 "yes" if row["present"] else "no",
             )
-            for row in rows
+            for row in {row["weights"]: row for row in rows}.values()  # what presets share, once
         ),
     )
     if any(not row["present"] for row in rows):
