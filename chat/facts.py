@@ -167,7 +167,8 @@ def part_in_words(evidence: Evidence, part: str) -> str:
         return f"the memory (unlike {compared_with(evidence)})"
     if part == "words":
         given = evidence.settings.get("anomaly")
-        return f"the anomaly words ({', '.join(given)})" if given else "the anomaly words"
+        told = ", ".join(word for word in given if isinstance(word, str)) if isinstance(given, list | tuple) else ""
+        return f"the anomaly words ({told})" if told else "the anomaly words"
     return f'the part "{part}"'
 
 

@@ -35,6 +35,22 @@ class FakeLook:
         return look
 
 
+@dataclass(frozen=True)
+class SlowLook:
+    """As FakeLook, half a second a video; notes in `folder` which process works for which, and at what."""
+
+    folder: str
+
+    def __call__(self) -> Task[Looked]:
+        def slow(item: Item, tell: Tell) -> Looked:
+            mark = Path(self.folder, f"{os.getppid()}-{os.getpid()}-{Path(item.path).stem}")
+            mark.touch()
+            time.sleep(0.5)
+            return look(item, tell)
+
+        return slow
+
+
 def look(item: Item, tell: Tell) -> Looked:
     name = Path(item.path).stem
     if name.startswith("crash"):

@@ -59,3 +59,13 @@ def test_wrong_numbers_are_refused() -> None:
         Pool(FakeLook(), 0)
     with pytest.raises(ValueError, match="above 0"):
         Limits(0.0, 1.0)
+
+
+def test_a_worn_worker_makes_room_for_a_fresh_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tvad.batch.pool.WORN", 1e-6)
+    with Pool(FakeLook(), 1) as pool:
+        workers, done = set(), 0
+        for some in pool.run([Item(f"{n}.mp4", str(n)) for n in range(3)]):
+            done += len(some)
+            workers |= {worker.process.pid for worker in pool._workers}
+    assert done == 3 and len(workers) == 3

@@ -53,7 +53,7 @@ def test_doctor_finds_this_machine_well(tvad: Callable[..., Ran]) -> None:
     ran = tvad("doctor", "--json")
     checks = {check["name"]: check for check in json.loads(ran.out)["checks"]}
     assert ran.code == 0
-    for name in ("Python", "torch", "openvino", "processor", "decodes h264", "encodes libx264", "cache"):
+    for name in ("Python", "torch", "openvino", "processor", "decodes h264", "encodes libx264", "cache", "port 7860"):
         assert checks[name]["ok"], checks[name]
 
 

@@ -23,6 +23,7 @@ DOORS = {
     "gradio": ("chat/ui.py",),
     "peft": ("tvad/lvlm/lora.py",),
     "segment_anything": ("heatmap/sam.py",),
+    "ray": ("chat/captions/ray_engine.py",),
     "typer": ("tvad/cli*.py",),
     "rich": ("tvad/cli*.py",),
 }

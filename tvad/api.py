@@ -6,6 +6,7 @@ Next: tvad/detector.py
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -156,6 +157,9 @@ def ask(
     return session.last
 
 
+ENGINES = ("local", "ray")
+
+
 @dataclass(frozen=True)
 class Captioned:
     """What a batch did. paths: the files it wrote. failures: the file of failures, where there are any.
@@ -185,20 +189,23 @@ def caption(
     time_limit_s: float = 300.0,
     memory_limit_gb: float = 4.0,
     use_cache: bool = True,
+    engine: str = "local",
+    address: str | None = None,
     progress: "Callable[[Count], None] | None" = None,
     note: Callable[[str], None] | None = None,
     stdin: IO[bytes] | None = None,
 ) -> Captioned:
     """Caption many videos into `out` (JSON lines); what an earlier call with the same `out` did is kept.
 
-    formats: of chat.captions.formats.FORMATS, written beside `out`.
+    formats: of chat.captions.formats.FORMATS, written beside `out`. engine: one of ENGINES; address: of a Ray cluster.
 
     Called from a script, it needs the script's `if __name__ == "__main__":`, for it starts processes. Raises ValueError
     (a wrong choice), MissingWeights, SceneError, OSError (an unreadable scene or output), JournalError (`out` was begun
     with other settings, or another run writes it), OutputFull (no room; what is done is kept). A video that cannot be
     captioned raises nothing.
     """
-    from chat.captions import engine, files
+    from chat.captions import engine as local
+    from chat.captions import files
     from chat.captions.formats import FORMATS, beside
     from chat.captions.words import Wanted
     from tvad.batch.inputs import Shard, collect
@@ -212,21 +219,28 @@ def caption(
         raise ValueError(f"the captions go to a .jsonl file, not {out.name!r}; others beside it by --format (-o)")
     if unknown := [name for name in formats if name not in FORMATS]:
         raise ValueError(f"no format {unknown[0]!r}; choose some of {list(FORMATS)} (--format)")
+    if engine not in ENGINES or (address and engine != "ray"):
+        raise ValueError(f"engine {engine!r} with address {address!r}; choose one of {ENGINES}, an address with ray")
+    run: Any = local.caption_all
+    if engine == "ray":
+        from chat.captions.ray_engine import Cluster, caption_on_ray
+
+        run = partial(caption_on_ray, cluster=Cluster(address, float(settings.device.startswith("cuda")) / 2))
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}; it must be 1 or more (--workers)")
     limits = Limits(time_limit_s, memory_limit_gb)
     items = collect([os.fspath(v) for v in videos], stdin, Shard.parse(shard))[:limit]
     require((*preset.analysis, *preset.needed(wanted.explain)))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    look = engine.Look(settings, wanted.explain, use_cache, seed)
+    look = local.Look(settings, wanted.explain, use_cache, seed)
     log, failures = out.with_name(f"{out.name}.journal"), out.with_name("failures.jsonl")
-    count = engine.Count()
-    with Journal(log, engine.about(settings, wanted, seed), restart) as journal:
+    count = local.Count()
+    with Journal(log, local.about(settings, wanted, seed), restart) as journal:
         if journal.lost and note:
             note(f"{log}: {journal.lost} damaged lines; their videos are captioned again")
         try:
             at_once = workers or cores
-            steps = engine.caption_all(items, journal, look, wanted, at_once, limits, retry_failed, preset.name)
+            steps = run(items, journal, look, wanted, at_once, limits, retry_failed, preset.name)
             for count in steps:
                 if progress:
                     progress(count)

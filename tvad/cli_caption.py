@@ -48,6 +48,10 @@ def caption(
     memory_limit: Annotated[
         float, typer.Option("--memory-limit", metavar="GB", help="Give a video up whose worker takes more.")
     ] = 4.0,
+    engine: Annotated[str, typer.Option("--engine", help="local, or ray: many machines (extra ray).")] = "local",
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="HOST:PORT", help="Of a Ray cluster; without it, one is started.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep analyses.")] = False,
 ) -> None:
@@ -80,6 +84,8 @@ def caption(
                     time_limit_s=time_limit,
                     memory_limit_gb=memory_limit,
                     use_cache=not no_cache,
+                    engine=engine,
+                    address=address,
                     progress=counted,
                     note=None if quiet else cli_show.say,
                     stdin=sys.stdin.buffer,

@@ -1,4 +1,4 @@
-"""What this machine has: Python, libraries, processor, memory, codecs, weights, cache. Looks; changes nothing.
+"""What this machine has: Python, libraries, processor, memory, codecs, weights, cache, port. Looks; changes nothing.
 
 Next: tvad/weights.py
 """
@@ -7,6 +7,7 @@ import importlib
 import os
 import platform
 import shutil
+import socket
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tvad.repos import Repo
 from tvad.weights import Weight
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "gif")
+PORT = 7860  # of `tvad serve`
 ENCODERS = ("libx264",)
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
 
@@ -41,9 +43,11 @@ def examine() -> list[Check]:
         *(_library(name) for name in ("torch", "openvino", "cv2")),
         _processor(),
         _memory(),
+        *_gpus(),
         *_codecs(),
         *_weights(),
         _cache(),
+        _port(),
     ]
 
 
@@ -73,8 +77,33 @@ def _processor() -> Check:
 
 
 def _memory() -> Check:
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
-    return Check("memory", True, f"{total / 1e9:.1f} GB" if total else "unknown")
+    page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    total, free = (page * os.sysconf(name) if page else 0 for name in ("SC_PHYS_PAGES", "SC_AVPHYS_PAGES"))
+    if not total:
+        return Check("memory", True, "unknown")
+    return Check("memory", True, f"{total / 1e9:.1f} GB, {free / 1e9:.1f} GB unused; an analysis takes 1 to 2 GB")
+
+
+def _gpus() -> list[Check]:
+    """Every GPU that torch can use; none is no fault."""
+    torch = sys.modules.get("torch")  # imported by the check of the library, where it can be
+    if torch is None or not torch.cuda.is_available():
+        return [Check("GPU", True, "none that torch can use; the preset mini needs none")]
+    found = []
+    for n in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(n)
+        found.append(Check(f"GPU {n}", True, f"{about.name}, {about.total_memory / 1e9:.1f} GB"))
+    return found
+
+
+def _port() -> Check:
+    """Whether the page's usual port is to be had."""
+    with socket.socket() as listener:
+        try:
+            listener.bind(("127.0.0.1", PORT))
+        except OSError as error:
+            return Check(f"port {PORT}", True, f"in use ({error.strerror}); tvad serve --port takes another")
+    return Check(f"port {PORT}", True, "free for the page")
 
 
 def _codecs() -> list[Check]:

@@ -142,6 +142,9 @@ class Evidence:
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def __post_init__(self) -> None:
+        meta = self.video
+        if not (meta.width > 0 and meta.height > 0 and meta.fps > 0 and meta.duration_s >= 0):
+            raise EvidenceError(f"the video is {meta.duration_s} s of {meta.width}x{meta.height}, {meta.fps} frames/s")
         if self.has_anomaly != bool(self.events):
             raise EvidenceError(f"has_anomaly is {self.has_anomaly} but there are {len(self.events)} events")
         ids = {t.id for t in self.tracks}
@@ -290,15 +293,44 @@ def write_atomic(path: str | Path, write: Callable[[IO[bytes]], Any]) -> None:
         raise
 
 
-_PLAIN: dict[Any, Any] = {float: int | float, int: int, str: str, bool: bool}
+LARGEST = 1e12  # of any number in an evidence file: seconds, pixels, scores
+_PLAIN: dict[Any, Any] = {
+    float: int | float,
+    int: int,
+    str: str,
+    bool: bool,
+    str | None: str | None,
+    float | None: int | float | None,
+    dict[str, Any]: dict,
+    dict[str, str]: dict,
+}
 
 
 def _plain(kind: type, raw: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a dataclass as they are; TypeError for a number, text or flag of another type."""
+    """The fields of a dataclass as they are; TypeError for a value of another type, ValueError for an absurd number."""
     for f in fields(kind):
-        if f.type in _PLAIN and f.name in raw and not isinstance(raw[f.name], _PLAIN[f.type]):
-            raise TypeError(f"{kind.__name__}.{f.name} is a {type(raw[f.name]).__name__}")
+        if f.type not in _PLAIN or f.name not in raw:
+            continue
+        value = raw[f.name]
+        if not isinstance(value, _PLAIN[f.type]) or (isinstance(value, bool) and f.type is not bool):
+            raise TypeError(f"{kind.__name__}.{f.name} is a {type(value).__name__}")
+        if isinstance(value, int | float) and f.type is not bool:
+            _number(value, f"{kind.__name__}.{f.name}")
     return raw
+
+
+def _number(value: Any, name: str) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is a {type(value).__name__}")
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"{name} is absurd")
+    return value
+
+
+def _texts(values: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{name} is no list of texts")
+    return tuple(values)
 
 
 def _no_number(text: str) -> None:
@@ -307,12 +339,18 @@ def _no_number(text: str) -> None:
 
 def _from_dict(raw: dict[str, Any]) -> Evidence:
     def box(b: dict[str, Any]) -> TrackBox:
-        x0, y0, x1, y1 = (float(v) for v in b["xyxy"])
-        return TrackBox(float(b["t_s"]), (x0, y0, x1, y1), float(b["score"]))
+        x0, y0, x1, y1 = (float(_number(v, "a box")) for v in b["xyxy"])
+        t_s, score = (float(_number(b[name], f"{name} of a box")) for name in ("t_s", "score"))
+        return TrackBox(t_s, (x0, y0, x1, y1), score)
+
+    def ids(values: Any) -> tuple[int, ...]:
+        if not isinstance(values, list):
+            raise TypeError("tracks of an event are no list")
+        return tuple(int(_number(value, "a track's id")) for value in values)
 
     def mask(m: dict[str, Any]) -> TrackMask:
-        width, height = (int(v) for v in m["size_wh"])
-        runs = tuple(int(n) for n in m["runs"])
+        width, height = (int(_number(v, "the size of a mask")) for v in m["size_wh"])
+        runs = tuple(int(_number(n, "a run of a mask")) for n in m["runs"])
         of_runs(runs, (width, height))
         return TrackMask(**{**_plain(TrackMask, m), "size_wh": (width, height), "runs": runs})
 
@@ -322,14 +360,16 @@ def _from_dict(raw: dict[str, Any]) -> Evidence:
                 **_plain(Track, t),
                 "boxes": tuple(box(b) for b in t["boxes"]),
                 "masks": tuple(mask(m) for m in t.get("masks", ())),
-                "trajectory": tuple(t["trajectory"]),
+                "trajectory": _texts(t["trajectory"], "trajectory"),
                 "motion": Motion(**_plain(Motion, t["motion"])),
             }
         )
         for t in raw["tracks"]
     )
     events = tuple(
-        Event(**{**_plain(Event, e), "tracks": tuple(e["tracks"]), "raised_by": tuple(e.get("raised_by", ()))})
+        Event(
+            **{**_plain(Event, e), "tracks": ids(e["tracks"]), "raised_by": _texts(e.get("raised_by", []), "raised_by")}
+        )
         for e in raw["events"]
     )
     return Evidence(
@@ -338,6 +378,6 @@ def _from_dict(raw: dict[str, Any]) -> Evidence:
             "video": VideoMeta(**_plain(VideoMeta, raw["video"])),
             "tracks": tracks,
             "events": events,
-            "warnings": tuple(raw.get("warnings", ())),
+            "warnings": _texts(raw.get("warnings", []), "warnings"),
         }
     )

@@ -18,6 +18,7 @@ from tvad import cache
 from tvad.batch.inputs import Item
 from tvad.batch.journal import Journal
 from tvad.batch.pool import Limits, Outcome, Pool, Task, Tell, Unfit
+from tvad.batch.storage import at_hand
 from tvad.evidence import Evidence
 from tvad.lvlm.view import View
 from tvad.presets import get_preset
@@ -63,22 +64,25 @@ class Look:
             try:
                 return self._looked(detector, item, tell, config)
             except VideoError as error:
-                raise Unfit(str(error).replace(f"{item.path}: ", "", 1)) from None
+                raise Unfit(error.args[0].removeprefix(f"{item.path}: ")) from None
 
         return look
 
     def _looked(self, detector: Any, item: Item, tell: Tell, config: Any) -> Looked:
         from tvad.lvlm.view import view_of
 
-        probe(item.path)  # what cannot be read is said before it is hashed
-        # An analysis with another seed is not the one that the cache knows.
-        key = cache.analysis_key(sha256_of(item.path), self.settings) if self.use_cache and not self.seed else None
-        analysis = cache.load(key, item.path) if key else None
-        if analysis is None:
-            analysis = detector.analyze(item.path, lambda p: tell(p.done_s, p.total_s))
-            if key:
-                with suppress(OSError):  # a cache that cannot be written costs time only
-                    cache.store(key, analysis)
+        with at_hand(item.path) as path:
+            probe(path)  # what cannot be read is said before it is hashed
+            # An analysis with another seed is not the one that the cache knows.
+            key = cache.analysis_key(sha256_of(path), self.settings) if self.use_cache and not self.seed else None
+            analysis = cache.load(key, item.path) if key else None
+            if analysis is None:
+                analysis = detector.analyze(path, lambda p: tell(p.done_s, p.total_s))
+                video = replace(analysis.evidence.video, path=item.path)
+                analysis = analysis._replace(evidence=replace(analysis.evidence, video=video))
+                if key:
+                    with suppress(OSError):  # a cache that cannot be written costs time only
+                        cache.store(key, analysis)
         return Looked(analysis.evidence, view_of(analysis.evidence, analysis.curves, config=config) if config else None)
 
 
@@ -99,6 +103,11 @@ class Count:
         return self.total - self.before - self.done - self.failed
 
 
+def todo(items: Sequence[Item], journal: Journal, retry_failed: bool) -> list[Item]:
+    """What the journal does not have yet, or, if told, has as a failure."""
+    return [i for i in items if i.key not in journal or (retry_failed and not journal.is_ok(i.key))]
+
+
 def caption_all(
     items: Sequence[Item],
     journal: Journal,
@@ -114,14 +123,14 @@ def caption_all(
 
     retry_failed: what failed before is tried again. batch: captions worded together at most.
     """
-    todo = [i for i in items if i.key not in journal or (retry_failed and not journal.is_ok(i.key))]
-    count = Count(total=len(items), before=len(items) - len(todo))
+    left = todo(items, journal, retry_failed)
+    count = Count(total=len(items), before=len(items) - len(left))
     yield count
-    if not todo:
+    if not left:
         return
     narrator = Narrator(wanted, preset)
-    with Pool(look, min(workers, len(todo)), limits, ahead=2 * batch) as pool:
-        for outcomes in pool.run(todo):
+    with Pool(look, min(workers, len(left)), limits, ahead=2 * batch) as pool:
+        for outcomes in pool.run(left):
             for some in (outcomes[n : n + batch] for n in range(0, len(outcomes), batch)):
                 _write(some, journal, narrator, count)
                 yield count

@@ -30,6 +30,7 @@ Task = Callable[[Item, Tell], T]
 TELL_S = 0.5  # between two words about progress
 LOOK_S = 0.5  # between two looks at clocks and memory
 START_S = 600.0  # a worker may take this long to load its networks
+WORN = 0.5  # share of the memory limit from which an idle worker makes room for a fresh one
 TRIES = 2  # of a video whose worker died
 
 
@@ -66,6 +67,7 @@ class _Worker:
     pipe: Connection
     item: Item | None = None
     ready: bool = False
+    given: int = 0
     began_s: float = 0.0
     heard_s: float = field(default_factory=time.monotonic)
     done_s: float = 0.0
@@ -142,9 +144,12 @@ class Pool(Generic[T]):
                 return
             while len(self._workers) < min(self._count, len(waiting) + len(busy)):
                 self._workers.append(_start(self._make))
-            for worker in self._workers:
+            for worker in list(self._workers):
                 if worker.ready and not worker.item and waiting and self._out.qsize() < self._ahead:
-                    _give(worker, waiting.popleft())
+                    if worker.given and resident_gb(worker.process.pid) > WORN * self._limits.memory_gb:
+                        self._remove(worker)  # what earlier videos left behind is not this one's to answer for
+                    else:
+                        _give(worker, waiting.popleft())
             for pipe in wait([w.pipe for w in self._workers], timeout=LOOK_S / 5):
                 worker = next(w for w in self._workers if w.pipe is pipe)
                 self._hear(worker, waiting, tries)
@@ -229,6 +234,7 @@ def _start(make: Callable[[], Task[Any]]) -> _Worker:
 def _give(worker: _Worker, item: Item) -> None:
     worker.item, worker.began_s = item, time.monotonic()
     worker.heard_s = worker.began_s
+    worker.given += 1
     with suppress(OSError):  # it is dead, which is heard next
         worker.pipe.send(item)
 
