@@ -89,10 +89,11 @@ def _first_word(sentence: Sentence, evidence: Evidence, question: Question) -> I
         return
     says_anomaly = (m[1].lower() == "yes") != question.asks_normal
     if says_anomaly != evidence.has_anomaly:
-        yield _says_whether(says_anomaly, evidence)
+        yield says_whether(says_anomaly, evidence)
 
 
-def _says_whether(says_anomaly: bool, evidence: Evidence) -> str:
+def says_whether(says_anomaly: bool, evidence: Evidence) -> str:
+    """What to say of a text that says of an anomaly what the evidence does not."""
     if says_anomaly:
         return "The text says that there is an anomaly; the evidence has no event."
     return f"The text says that there is no anomaly; the evidence has {plural('event', len(evidence.events))}."
@@ -103,9 +104,9 @@ def _whether(sentence: Sentence, evidence: Evidence) -> Iterator[str]:
         if sentence.times:
             yield from _denied_times(sentence, evidence)
         elif evidence.has_anomaly and not sentence.limited:
-            yield _says_whether(False, evidence)
+            yield says_whether(False, evidence)
     elif sentence.affirms and not sentence.hedged and not evidence.has_anomaly:
-        yield _says_whether(True, evidence)
+        yield says_whether(True, evidence)
 
 
 def _denied_times(sentence: Sentence, evidence: Evidence) -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chat import facts
 from chat.beyond import declines
-from chat.check import conflicts
+from chat.check import conflicts, says_whether
 from chat.claims import sentences
 from chat.conversation import Conversation, Turn
 from chat.lexicon import singular
@@ -148,6 +148,8 @@ class Session:
         wrong = _verdict(claimed), _verdict(said.text)
         if read.yes_no and not found and set(wrong) == {"yes", "no"}:
             found = (f"The text says {wrong[0]}; from the evidence: {said.text}",)
+        if heard.verdict is not None and heard.verdict != self.evidence.has_anomaly and not found:
+            found = (says_whether(heard.verdict, self.evidence),)
         if claimed and BEYOND in said.kinds and not declines(claimed):
             found = (*found, said.text)
         yes = 1 - heard.yes if heard.yes is not None and read.asks_normal else heard.yes

@@ -281,6 +281,14 @@ def test_an_even_chance_of_the_first_step_is_told_with_what_builds_on_it() -> No
     assert mute.verdict is None  # the model said neither
 
 
+@pytest.mark.parametrize("words", ["A bicycle.", "There is a bicycle."])
+def test_what_builds_on_a_yes_contradicts_evidence_without_an_event(words: str) -> None:
+    evidence = replace(nothing(), peak_score=0.49)
+    answer = ask(Session(evidence, "lvlm", FakeExplainer("Yes, a cyclist.", words, yes=0.9)), "what is anomalous?")
+    assert answer.conflicts == ("The text says that there is an anomaly; the evidence has no event.",)
+    assert not ask(shown(one_event(), "Yes, a cyclist.", words), "what is anomalous?").conflicts
+
+
 def test_a_first_step_without_evidence_begins_with_no() -> None:
     evidence = replace(nothing(), peak_score=0.34, video=replace(nothing().video, duration_s=4000.0))
     model = FakeExplainer("No, there is none.", "There is no anomaly.", yes=0.9)
