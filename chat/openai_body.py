@@ -17,7 +17,7 @@ from chat.conversation import Conversation, Turn
 from chat.meaning import understand
 from chat.openai_media import Refused
 from chat.report import narrate
-from chat.session import WAYS, Answer
+from chat.session import WAYS, Answer, verdict_of
 from tvad.evidence import Evidence
 from tvad.presets import PRESETS
 
@@ -235,10 +235,9 @@ def remembered(evidence: Evidence, earlier: tuple[tuple[str, str], ...]) -> Conv
 
 
 def details(evidence: Evidence, answer: Answer) -> dict[str, Any]:
-    """The field `tvad`: what an answer rests on. has_anomaly and confidence are as a language model has them that was
-    asked just that, else as the evidence has them. Times in seconds; nothing tells where the video lies."""
-    has_anomaly = evidence.has_anomaly if answer.verdict is None else answer.verdict
-    by_model = answer.yes if has_anomaly or answer.yes is None else 1 - answer.yes
+    """The field `tvad`: what an answer rests on; has_anomaly and confidence as chat.session.verdict_of has them. Times in
+    seconds; nothing tells where the video lies."""
+    has_anomaly, confidence = verdict_of(evidence, answer)
     tracks = []
     for track in evidence.tracks:
         told = asdict(track) | {"start_s": track.start_s, "end_s": track.end_s}
@@ -248,7 +247,7 @@ def details(evidence: Evidence, answer: Answer) -> dict[str, Any]:
     del video["path"]
     return {
         "has_anomaly": has_anomaly,
-        "confidence": evidence.confidence if by_model is None else round(by_model, 3),
+        "confidence": confidence,
         "events": [asdict(event) for event in evidence.events],
         "tracks": tracks,
         "citations": list(answer.citations),

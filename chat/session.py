@@ -64,6 +64,14 @@ class Answer:
     verdict: bool | None = None
 
 
+def verdict_of(evidence: Evidence, answer: Answer) -> tuple[bool, float]:
+    """Whether there is an anomaly and how sure that is, in [0, 1]: as a language model says that was asked just that,
+    else as the evidence has it."""
+    if answer.verdict is None or answer.yes is None:
+        return evidence.has_anomaly, evidence.confidence
+    return answer.verdict, round(answer.yes if answer.verdict else 1 - answer.yes, 3)
+
+
 @dataclass
 class _Heard:
     """What a language model has said so far, and why it was stopped ("" while all is well)."""

@@ -226,3 +226,14 @@ def test_without_room_it_stops_whole_and_goes_on_later(tmp_path: Path) -> None:
     assert not list((tmp_path / "o").glob(".*"))
     subprocess.run([*PROGRAM, str(out), *videos], env=ENVIRONMENT, check=True)
     assert [Path(r["video"]["path"]).stem for r in rows(out)] == [str(n) for n in range(30)]
+
+
+def test_a_models_verdict_is_the_records() -> None:
+    evidence = nothing()
+    said = Answer("There is a cyclist.", yes=0.84, verdict=True)
+    record = record_of(evidence, Wanted(explain="lvlm"), [said])
+    assert (record["has_anomaly"], record["confidence"], record["category"]) == (True, 0.84, "unspecified")
+    record = record_of(evidence, Wanted(explain="lvlm"), [replace(said, yes=0.1, verdict=False)])
+    assert (record["has_anomaly"], record["confidence"], record["category"]) == (False, 0.9, "ordinary")
+    record = record_of(evidence, Wanted(explain="lvlm"), [replace(said, verdict=None)])
+    assert (record["has_anomaly"], record["confidence"]) == (False, evidence.confidence)

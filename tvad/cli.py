@@ -158,14 +158,14 @@ def speak(words: Iterator[str], timings_s: dict[str, float], echo: bool) -> None
 
 
 def answer_object(evidence: Evidence, answer: Any, explain: str, timings_s: dict[str, float]) -> dict[str, Any]:
-    """What `tvad ask --json` prints. has_anomaly: as a language model says that was asked just that, else as the
-    evidence has it; confidence: that this is right, as the language model has it if asked."""
-    has_anomaly = evidence.has_anomaly if answer.verdict is None else answer.verdict
-    by_model = answer.yes if has_anomaly or answer.yes is None else 1 - answer.yes
+    """What `tvad ask --json` prints. has_anomaly and confidence: see chat.session.verdict_of."""
+    from chat.session import verdict_of
+
+    has_anomaly, confidence = verdict_of(evidence, answer)
     return {
         "answer": answer.text,
         "has_anomaly": has_anomaly,
-        "confidence": evidence.confidence if by_model is None else round(by_model, 3),
+        "confidence": confidence,
         "events": evidence.events,
         "citations": answer.citations,
         "conflicts": answer.conflicts,

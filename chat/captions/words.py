@@ -12,7 +12,7 @@ from typing import Any
 
 from chat import facts
 from chat.export_content import one_line
-from chat.session import Answer
+from chat.session import Answer, verdict_of
 from tvad.evidence import Event, Evidence, Track
 
 SCHEMA_VERSION = 1
@@ -30,6 +30,7 @@ STYLES: dict[str, tuple[str, ...]] = {  # style -> what is asked about the video
     ),
 }
 ORDINARY = "ordinary"  # the category of a video without an event
+UNSPECIFIED = "unspecified"  # of one in which only the language model says that there is something
 ALSO = 3  # further things that are named in a detailed caption
 
 
@@ -127,14 +128,18 @@ def record_of(evidence: Evidence, wanted: Wanted, answers: Sequence[Answer]) -> 
         caption += ("\n" if wanted.style == "timeline" else " ") + video_caption(evidence, wanted.style)
     detailed = wanted.style == "detailed"
     best = facts.strongest(evidence.events) if evidence.events else None
+    has_anomaly, confidence = (
+        verdict_of(evidence, answers[0]) if answers else (evidence.has_anomaly, evidence.confidence)
+    )
+    ordinary = ORDINARY if not has_anomaly else UNSPECIFIED
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "video": asdict(evidence.video),
         "caption": _lines(caption),
-        "has_anomaly": evidence.has_anomaly,
-        "confidence": evidence.confidence,
+        "has_anomaly": has_anomaly,
+        "confidence": confidence,
         "score": best.score if best else evidence.peak_score,
-        "category": one_line(best.category) if best else ORDINARY,
+        "category": one_line(best.category) if best else ordinary,
         "events": [_event(evidence, e, detailed) for e in facts.in_time(evidence.events)],
         "tracks": [_track(t) for t in evidence.tracks],
         "style": wanted.style,
