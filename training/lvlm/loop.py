@@ -49,6 +49,7 @@ class Options:
     gets anew. lead: weight of an answer's first token, in which yes or no is decided, and stress: of words that tell
     what was found (training/lvlm/begin.py), against that of the words between. slices, pictures, base: of the view and
     the encoder (tvad/lvlm/view.py). every: steps between checkpoints, check: between validations, of `checked` clips.
+    With --preset NAME of a full-size language model (docs/BACKBONES.md) the settings are others: --preset NAME --help.
     threads: of the CPU, 0 for all. On a CPU, dropout keeps training/lvlm/lean.py from being used.
     """
 
