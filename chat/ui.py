@@ -10,6 +10,7 @@ never taken from the browser. Next: chat/flow.py
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,7 @@ def build(desk: Desk) -> gr.Blocks:
         picked = chat.option_select(hands.option, [shown, region], chat, **HIDDEN)
         retried = chat.retry(hands.retry, [shown, region], chat, **HIDDEN)
         edited = chat.edit(hands.edit, [shown, region], chat, **HIDDEN)
+        chat.clear(hands.cleared, shown, None, queue=False, **HIDDEN)
         chat.undo(hands.undo, shown, [chat, question], queue=False, **HIDDEN)
         stop.click(
             hands.stopped,
@@ -325,6 +327,11 @@ class Hands:
         except Refused as error:
             return said_alone(str(error)), gr.skip()
         return messages(self.desk, case), question
+
+    def cleared(self, shown: str, request: gr.Request) -> None:
+        """The dialogue was emptied; the next answer remembers nothing of it."""
+        with suppress(Refused):
+            self.desk.take_back(self.desk.case(visit_of(request), shown), 0)
 
     def stopped(self, shown: str, request: gr.Request) -> tuple[Any, Any]:
         try:

@@ -110,6 +110,8 @@ def test_a_link_under_a_good_name_is_not_followed(desk: Desk, tiny_video: Make) 
     [
         (b"", 422, "is empty"),
         (b"<html>" * 50, 422, "cannot be read as a video"),
+        (b"#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", 422, "cannot be read as a video"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", 422, "cannot be read as a video"),
         (b"0" * 3_000_000, 422, "larger than 2 MB"),
     ],
 )

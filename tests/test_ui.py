@@ -155,6 +155,16 @@ def test_a_dialogue_can_be_asked_again_edited_and_undone(desk: Desk, tiny_video:
     assert texts(chat)[0] == "How does it move?"
 
 
+def test_a_dialogue_that_was_emptied_is_forgotten(desk: Desk, tiny_video: Make) -> None:
+    hands, case = Hands(desk), ready(desk, tiny_video())
+    last(hands.ask("What is anomalous?", case.id, None, asker()))
+    hands.cleared(case.id, asker("b"))
+    assert case.asked == ["What is anomalous?"]
+    hands.cleared(case.id, asker())
+    assert case.said == [] and case.session and not case.session.conversation.turns
+    hands.cleared("nothing", asker())
+
+
 def test_answers_about_a_region_say_so(desk: Desk, tiny_video: Make) -> None:
     hands, case = Hands(desk), ready(desk, tiny_video())
     region = hands.region(event(_data={"id": case.id, "t": 13.0, "box": [0.75, 0.0, 0.95, 1.0]}))
