@@ -235,8 +235,8 @@ def remembered(evidence: Evidence, earlier: tuple[tuple[str, str], ...]) -> Conv
 
 
 def details(evidence: Evidence, answer: Answer) -> dict[str, Any]:
-    """The field `tvad`: what an answer rests on; has_anomaly and confidence as chat.session.verdict_of has them. Times in
-    seconds; nothing tells where the video lies."""
+    """The field `tvad`: what an answer rests on; has_anomaly and confidence as chat.session.verdict_of has them. Times
+    in seconds; nothing tells where the video lies."""
     has_anomaly, confidence = verdict_of(evidence, answer)
     tracks = []
     for track in evidence.tracks:

@@ -8,18 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from caption_fakes import FakeLook
-from chat_fakes import one_event
+from chat_fakes import nothing, one_event
 from cli_fakes import make_analysis
 
 from chat.captions import engine
 from chat.captions.engine import answers_about
 from chat.captions.files import json_line, write_failures
 from chat.captions.words import STYLES, Wanted, event_caption, record_of, video_caption
+from chat.session import Answer
 from tvad import api
 from tvad.api import Captioned
 

@@ -128,9 +128,7 @@ def record_of(evidence: Evidence, wanted: Wanted, answers: Sequence[Answer]) -> 
         caption += ("\n" if wanted.style == "timeline" else " ") + video_caption(evidence, wanted.style)
     detailed = wanted.style == "detailed"
     best = facts.strongest(evidence.events) if evidence.events else None
-    has_anomaly, confidence = (
-        verdict_of(evidence, answers[0]) if answers else (evidence.has_anomaly, evidence.confidence)
-    )
+    has_anomaly, confidence = verdict_of(evidence, answers[0] if answers else Answer(""))
     ordinary = ORDINARY if not has_anomaly else UNSPECIFIED
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
