@@ -75,6 +75,14 @@ def test_evidence_with_one_value_changed(place: tuple[Any, ...], value: Any, dro
         json.dumps(record, allow_nan=False)
 
 
+@pytest.mark.parametrize("size", [[10**6, 10**6], [0, 5], [-3, -3], [2, 2, 2], "ab", [10**400, 1]])
+def test_a_mask_of_absurd_size(size: Any) -> None:
+    raw = copy.deepcopy(GOOD)
+    raw["tracks"][0]["masks"] = [{"t_s": 5.0, "size_wh": size, "runs": [10**12]}]
+    with pytest.raises(EvidenceError):
+        Evidence.from_json(json.dumps(raw))
+
+
 @QUICK
 @given(data=st.binary(max_size=200))
 def test_evidence_of_any_bytes(tmp_path: Path, data: bytes) -> None:

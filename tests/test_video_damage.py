@@ -312,3 +312,16 @@ def test_a_count_of_frames_that_lies_is_measured(tiny_video: Make) -> None:
     info = probe(path)
     assert info.fps == pytest.approx(12, rel=0.1)
     assert info.n_frames_hint == 24
+
+
+def test_a_clock_that_leaps_hours_ahead_goes_on_from_where_it_was(tiny_video: Make) -> None:
+    path = tiny_video("a.mkv", count=6, times_s=[0.0, 0.1, 0.2, 50_000.0, 50_000.1, 50_000.2])
+    numbers, times, warnings = read(path)
+    assert numbers == list(range(6))
+    assert times[-1] < 1 and (np.diff(times) > 0).all()
+    assert any("damaged" in warning for warning in warnings)
+
+
+def test_a_pause_of_a_recording_stays_a_pause(tiny_video: Make) -> None:
+    _, times, _ = read(tiny_video("a.mkv", count=4, times_s=[0.0, 0.1, 600.0, 600.1]))
+    assert np.allclose(times, [0.0, 0.1, 600.0, 600.1], atol=2e-3)

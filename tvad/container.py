@@ -24,6 +24,7 @@ DEFAULT_FPS = 25.0  # where a container names no rate
 EVEN_FORMATS = {"mpegts", "mpeg"}  # where a leap of the clock is a loss, not a slow scene
 ENDINGS = {"gif": b"\x3b", "mjpeg": b"\xff\xd9"}  # the last bytes of whole files whose header promises no length
 ABSURD_FPS = 240.0  # browsers and some cameras write their clock's rate (1000) as the frame rate
+LEAP_S = 3600.0  # a clock that leaps ahead by more between two frames is damaged; it would be hours of nothing
 JUMP_S = 1.0  # a clock that goes back by more than this has started anew
 RUN_UP_S = 1.0  # decoded before a wanted start, so that nothing there hangs on what was not read
 
@@ -143,8 +144,8 @@ class Container:
                     seen.see(packet)
                     if packet.pts is not None and packet.time_base:
                         last_s = max(last_s, float(packet.pts * packet.time_base) - self.offset_s)
-            except (av.error.FFmpegError, OSError):
-                pass  # the tail is damaged; decoding will say so
+            except (av.error.FFmpegError, OSError, IndexError):
+                pass  # the tail is damaged (IndexError: so is the list of streams); decoding will say so
         rate = fps if last_s == 0 or fps < ABSURD_FPS or seen.packets < 2 else (seen.packets - 1) / last_s
         return (last_s + 1 / rate if last_s else seen.packets / rate), seen.packets
 
@@ -192,6 +193,9 @@ class Container:
                 step = (0.1 if last - t < JUMP_S else 1.0) / self.info.fps
                 shift += last + step - t if last - t >= JUMP_S else 0.0
                 t = last + step
+            elif not first and t - last > LEAP_S:
+                seen.hurt(last + self.offset_s)
+                shift, t = shift - (t - last - 1 / self.info.fps), last + 1 / self.info.fps
             elif self._even and not first and t - last > max(0.25, 4 / self.info.fps):
                 seen.hurt(last + self.offset_s)
             first, last = False, t
@@ -231,6 +235,9 @@ class Container:
             except (av.error.FFmpegError, OSError):
                 seen.hurt(at_s)
                 continue
+            except IndexError:  # PyAV, where the list of streams is damaged
+                seen.hurt(at_s)
+                return
             if packet.is_corrupt or any(f.is_corrupt for f in frames):
                 seen.hurt(at_s)
             for frame in frames:

@@ -294,6 +294,7 @@ def write_atomic(path: str | Path, write: Callable[[IO[bytes]], Any]) -> None:
 
 
 LARGEST = 1e12  # of any number in an evidence file: seconds, pixels, scores
+LARGEST_MASK = 1 << 26  # pixels
 _PLAIN: dict[Any, Any] = {
     float: int | float,
     int: int,
@@ -351,6 +352,8 @@ def _from_dict(raw: dict[str, Any]) -> Evidence:
     def mask(m: dict[str, Any]) -> TrackMask:
         width, height = (int(_number(v, "the size of a mask")) for v in m["size_wh"])
         runs = tuple(int(_number(n, "a run of a mask")) for n in m["runs"])
+        if not 0 < width * height <= LARGEST_MASK:
+            raise ValueError(f"a mask is of {width} x {height} pixels")
         of_runs(runs, (width, height))
         return TrackMask(**{**_plain(TrackMask, m), "size_wh": (width, height), "runs": runs})
 
