@@ -48,7 +48,7 @@ def test_lvlm_quantisation_that_cannot_be_had_is_named(installed: None, monkeypa
         quantisation("nf4", family, torch.bfloat16, "cuda")
 
 
-def test_a_quantised_lvlm_reads_and_its_adapter_learns(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_quantised_model_reads_and_its_adapter_learns(tmp_path: Path, monkeypatch: Any) -> None:
     bitsandbytes = pytest.importorskip("bitsandbytes", reason="pip install 'tvad[gpu]'")
     from tvad.lvlm.lora import LoraConfig, add_lora
 
