@@ -38,6 +38,10 @@ _BEYOND: dict[str, tuple[str, ...]] = {
         r"\bhow much (?:is|was|does) .*\bworth\b|\bwho owns\b|\bwhose\b|\bbelongs? to\b",
     ),
     "where on earth this is": (r"\b(?:which|what) (?:city|town|country|street)\b|\bgps\b",),
+    "somebody's life": (
+        r"\b(?:mother|father|brothers?|sisters?|siblings?|wife|husband|nation|school|salary|earn\w*|vote[ds]?)\b",
+        r"\bdream\w*\b|\btaught\b|\bthe judge\b|\bin(?:side)? (?:his|her|its|their|the) (?:pocket|bag|purse)s?\b",
+    ),
     "a date or the weather": (
         r"\b(?:which|what) (?:date|day|month|year|season)\b|\btemperature\b|\bweather\b(?! (?:look|seem))",
     ),

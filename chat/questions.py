@@ -28,18 +28,20 @@ BEYOND = "beyond"  # no footage answers it
 _ODD = (
     r"anomal\w*|abnormal\w*|unusual\w*|suspicious\w*|strange\w*|odd(?:ly)?|weird\w*|wrong|irregular\w*"
     r"|extraordinary|noteworthy|out of (?:the ordinary|place)|alarm(?:s|ed|ing)?|incidents?|events?|happen\w*|going on"
-    r"|occur\w*|problems?|trouble|deviat\w+|amiss|fishy|stands? out"
+    r"|occur\w*|problems?|trouble|deviat\w+|amiss|fishy|stands? out|peculiar\w*|out of line|concerns?"
+    r"|breaks? the (?:pattern|routine)"
 )
 ODD = re.compile(rf"\b(?:{_ODD})\b", re.IGNORECASE)
 _NORMAL = re.compile(
-    r"\b(?:normal(?:ly)?|ordinary|usual|fine|ok|okay|all right|alright|all clear|clean|in order|quiet|as expected)\b",
+    r"\b(?:normal(?:ly)?|ordinary|usual|fine|ok|okay|all right|alright|all clear|clean|in order|quiet|as expected"
+    r"|regular|routine|harmless)\b",
     re.IGNORECASE,
 )
 _NOTHING = re.compile(rf"\b(?:nothing|nobody|no one|free of|without)\b.*\b(?:{_ODD})\b", re.IGNORECASE)
 _NOT = re.compile(r"\b(?:not|isn't|out of the)\b", re.IGNORECASE)
 _YES_NO = re.compile(
     r"^(?:so |and |but |then |ok(?:ay)?,? |please,? )*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|"
-    r"should|isn't|aren't|doesn't|didn't|any|anything|anyone|anybody|something|someone|really)\b",
+    r"should|ought|may|might|must|shall|isn't|aren't|doesn't|didn't|any|anything|anyone|anybody|something|someone|really)\b",
     re.IGNORECASE,
 )
 _ASKED = r"\b(?:what|which|when|where|why|how|who|whose|whom)\b"
@@ -77,7 +79,8 @@ _KINDS = {
     r"|\bgoing (?:to|out|away|left|right|up|down|where)\b|accelerat|\bheading\b|\btravel|\bdoing\b"
     r"|\b(?:does|did) (?:it|he|she|they) do\b|\bwhat (?:it|he|she|they) (?:do|does|did)\b|\bbehav|\bactions?\b"
     r"|\bup to\b|\bways? (?:does|do|did|is|was|it|he|she|they)\b|\bget(?:s|ting)? (?:in|out)(?:to)?\b"
-    r"|\b(?:entry|entrance)\b|\b(?:which|what) (?:side|edge|border)\b.*\bc(?:o|a)mes?\b",
+    r"|\b(?:entry|entrance)\b|\bcourse\b|\bshift(?:s|ed)?\b|\bfrom where to where\b"
+    r"|\b(?:which|what) (?:side|edge|border)\b.*\bc(?:o|a)mes?\b",
     WHERE: r"\bwhere\b|\b(?:which|what) (?:part|side|corner|place|area|region|cell)|\blocat|\bposition\b|\bplace\b",
     APPEARANCE: r"\bcolou?rs?\b|\blooks? like\b|\blooked like\b|\bappearance\b|\bwear|\bcloth|\bsize\b|\bwho\b"
     r"|\bhow (?:big|large|small|tall)\b|\bdescri(?:be|ption of) (?:it|him|her|them)\b"
@@ -86,6 +89,8 @@ _KINDS = {
     r"|\bhow (?:it|he|she|they) looks?\b|^(?:its |the )?looks?\s*\??$"
     r"|\bwhat (?:kind|type|sort) of (?!anomal|event)|\bwhat (?:is|was|are|were) (?:it|that|this|they)\s*\??$",
 }
+# "Should the alarm be raised?", "is there reason to ...?" want a verdict, not how it came about.
+_CALLED_FOR = re.compile(r"\balarm\b.*\braised\b|\braise\b.*\balarm\b|\b(?:reason|cause|need) (?:to|for)\b", re.I)
 _PATTERNS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _KINDS.items()}
 _WHAT = re.compile(
     rf"\b(?:what|which)(?:'s| is| was| are| were)? (?:\w+ ){{0,2}}(?:{_ODD})\b(?!'s| doing)"
@@ -206,6 +211,8 @@ def _kinds(
     found = {kind: m.start() for kind, p in _PATTERNS.items() if (m := p.search(said))}
     if MOTION in found and re.search(_WHERETO, said, re.IGNORECASE):
         found.pop(WHERE, None)
+    if yes_no and _CALLED_FOR.search(said):
+        found.pop(WHY, None)
     about_one = _BACK.search(said) and not _GENERAL.search(said)
     if yes_no and not about_one and re.search(r"\bbehav", said, re.I):  # "does anybody behave oddly?"
         found.pop(MOTION, None)

@@ -26,7 +26,7 @@ from tvad.weights import MissingWeights
         ("trace its way through the image", "motion"),
         ("in which spot of the frame should I look?", "where"),
         ("what is the total of abnormal things?", "count"),
-        ("draw its course", "motion"),
+        ("draw its line across the frame", "motion"),
         ("what hospital was she taken to?", BEYOND),
     ],
 )

@@ -11,7 +11,6 @@ WIDER: dict[str, tuple[str, ...]] = {
         "Is the behaviour shown here out of line?",
         "Has anybody done what one should not do here?",
         "Do we have an abnormality on camera?",
-        "Ought I to worry about what is seen here?",
         "Does the clip contain a violation of what is usual?",
         "Anything in it that breaks the pattern?",
         "Is one of the things in view behaving oddly?",
