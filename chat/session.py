@@ -127,7 +127,7 @@ class Session:
         first = not self.conversation.turns
         heard = _Heard()
         pieces: list[str] = []
-        for piece in self._worded(read, said, heard) if self._by_model(read) else _sentences(said.text):
+        for piece in self._worded(read, said, heard) if self._by_model(read, said) else _sentences(said.text):
             pieces.append(piece)
             yield piece
         words = "".join(pieces)
@@ -136,12 +136,15 @@ class Session:
             yield pieces[-1]
         self._close(read, said, "".join(pieces), words if heard.trouble else heard.text or words, heard)
 
-    def _by_model(self, read: Question) -> bool:
+    def _by_model(self, read: Question, said: Said) -> bool:
         # About a video without anomaly there is nothing to word: the plain No is the answer.
         if not read.text or self.explain == "report":
             return False
         if self.explain == "lvlm":
-            untaught = read.span_s is not None or (read.kinds == (UNKNOWN,) and read.yes_no)
+            # Numbers of events and tracks are the evidence's; which there are not it would make up.
+            numbered = read.event is not None or read.track is not None
+            missing = self.evidence.has_anomaly and read.names_one and not said.focus.chosen
+            untaught = read.span_s is not None or (read.kinds == (UNKNOWN,) and read.yes_no) or numbered or missing
             return not (set(read.kinds) <= NARRATED or (untaught and not self._sees))
         return self.evidence.has_anomaly or self._frames is not None or self._sees
 

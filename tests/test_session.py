@@ -296,7 +296,13 @@ def test_a_first_step_without_evidence_begins_with_no() -> None:
     assert model.first == [NO, ()] and answer.yes == 0.5 and answer.verdict is False
 
 
-@pytest.mark.parametrize("question", ["what happens at 3 s?", "anything after 3 s?", "is it dangerous?", "is he hurt?"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "what happens at 3 s?", "anything after 3 s?", "is it dangerous?", "is he hurt?", "where is event 1?",
+        "what does track 1 do?", "when does event 7 start?", "and the second one?", "how does the third one move?",
+    ],
+)  # fmt: skip
 def test_what_the_model_was_not_taught_is_told_by_the_narrator(question: str) -> None:
     session = shown(one_event())
     assert ask(session, question).text == ask(Session(one_event()), question).text

@@ -19,10 +19,10 @@ def quantisation(way: str, family: Family, dtype: Any, device: str) -> Any:
     """The `BitsAndBytesConfig` of a way. ValueError for an unknown one, and where bitsandbytes or a GPU is missing."""
     if way not in QUANTISED:
         raise ValueError(f"no quantisation {way!r}; choose one of {list(QUANTISED)} (--quantise)")
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise ValueError(f"quantisation {way!r} needs bitsandbytes: pip install 'tvad[gpu]' (or leave out --quantise)")
     if way == "int8" and not device.startswith("cuda"):
         raise ValueError(f"quantisation 'int8' runs on a GPU only, not on {device!r} (--device cuda, --quantise nf4)")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ValueError(f"quantisation {way!r} needs bitsandbytes: pip install 'tvad[gpu]' (or leave out --quantise)")
     from transformers import BitsAndBytesConfig
 
     kept = [family.tower, *APART]
