@@ -89,8 +89,8 @@ def _code_hash() -> str:
 def analysis_key(video_sha256: str, settings: Settings) -> str:
     """Key of an analysis: 32 hex digits over the video's content, the settings, the versions and the scene's content.
 
-    The scene file counts by content, not by path; SAM's weights by names, sizes and times. Raises OSError when these
-    cannot be read.
+    The scene file counts by content, not by path; SAM's weights and the tower's by names, sizes and times. Raises
+    OSError when these cannot be read.
     """
     chosen: dict[str, Any] = settings.to_dict()
     if settings.scene is not None:
@@ -98,6 +98,8 @@ def analysis_key(video_sha256: str, settings: Settings) -> str:
             chosen["scene"] = hashlib.file_digest(file, "sha256").hexdigest()
     if settings.sam is not None:
         chosen["sam"] = _stamp(Path(settings.sam))
+    if settings.tower is not None:
+        chosen["tower"] = _stamp(Path(settings.tower))
     parts = {"video": video_sha256, "settings": chosen, "versions": versions()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

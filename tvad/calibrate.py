@@ -7,7 +7,7 @@ seen. The memory that is saved holds patches of all of it.
 Next: tvad/detector.py
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from tvad.presets import get_preset
 from tvad.progress import Progress
 from tvad.scene import Looks, Scene
 from tvad.settings import MAX_SIDE_PX, Settings
-from tvad.video import VideoReader, probe
+from tvad.tower_part import HeatTower, TowerPart, about_tower
+from tvad.video import Clip, VideoReader, probe
 from tvad.watcher import Thing, Watcher, encoded_and_watched
 
 FOLDS = 4
@@ -153,8 +154,10 @@ def _read(
     total_s = sum(i.duration_s for i in infos)
     every = max(1, round(total_s / STRETCH_S / STRETCHES))  # of a long calibration, every so manieth stretch
     encoder, classifier = Encoder(), shared_classifier(1)
-    decoder = HeatDecoder(get_preset(settings.preset).decoder) if "decoder" in settings.parts else None
-    text = words_text(settings.anomaly or (), settings.normal or ())
+    words = settings.anomaly or (), settings.normal or ()
+    tower = HeatTower.load(settings.tower, *words, settings.device) if settings.tower else None
+    decoder = HeatDecoder(get_preset(settings.preset).decoder) if "decoder" in settings.parts and not tower else None
+    text = words_text(*words)
     graph = HeadGraph(get_preset(settings.preset).head) if "head" in settings.parts else None
     decoded: list[_Decoded] = []
     headed: list[tuple[np.ndarray, np.ndarray]] = []
@@ -163,14 +166,18 @@ def _read(
     for clip, (path, info) in enumerate(zip(paths, infos, strict=True)):
         reader = VideoReader(path, settings.fps, settings.start_s, settings.end_s, max_side=MAX_SIDE_PX)
         watcher = Watcher(classifier)
-        part = DecoderPart(decoder, text, reader.size_wh) if decoder else None
+        part: DecoderPart | TowerPart | None = DecoderPart(decoder, text, reader.size_wh) if decoder else None
+        clips: Iterable[Clip] = reader
+        if tower:
+            part = TowerPart(tower)
+            clips = part.watch(reader)
         head = HeadPart(graph, info.fps, settings.start_s or 0.0) if graph else None
         levels_of_head: list[HeadLevels] = []
         own = _Decoded([], [], [])
         pieces: list[Features] = []
         things: list[Thing] = []
         count = 0
-        for features in encoded_and_watched(reader, encoder.stream(), watcher):
+        for features in encoded_and_watched(clips, encoder.stream(), watcher):
             pieces.append(features)
             ended = watcher.take_ended()
             things += ended
@@ -205,6 +212,8 @@ def _read(
         "fps": round(float(np.median(rates)), 3),
         "aspect": round(infos[0].width / infos[0].height, 4),
     }
+    if tower:
+        about["tower"] = about_tower(settings.tower, *words)
     return stretches, decoded, headed, about
 
 

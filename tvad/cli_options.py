@@ -40,6 +40,10 @@ FLAGS: dict[str, Any] = {
         str | None,
         typer.Option("--sam", metavar="PATH", help="SAM's weights (file or folder): tracks get masks by it."),
     ],
+    "tower": Annotated[
+        str | None,
+        typer.Option("--tower", metavar="DIR", help="A CLIP or SigLIP model: heat of its patches for the words."),
+    ],
     "device": Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")],
 }
 
@@ -84,6 +88,11 @@ def build_settings(**flags: Any) -> Settings:
         raise typer.BadParameter(str(error)) from None
     if settings.sam is not None and not Path(settings.sam).exists():
         raise typer.BadParameter(f"no SAM at {settings.sam!r}; give a .safetensors file or a folder (--sam)")
+    if settings.tower is not None and not (Path(settings.tower) / "config.json").is_file():
+        raise typer.BadParameter(
+            f"no model in {settings.tower!r}; give the folder of a CLIP or SigLIP model: config.json, weights and "
+            "tokenizer (--tower)"
+        )
     if settings.scene is not None and not Path(settings.scene).is_file():
         raise typer.BadParameter(
             f"no scene file {settings.scene!r}; make one: tvad calibrate NORMAL_VIDEOS... -o {settings.scene} (--scene)"

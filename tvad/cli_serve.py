@@ -77,6 +77,8 @@ def serve(
             settings = replace(settings, scene=str(Path(settings.scene).resolve()))
         if settings.sam is not None:
             settings = replace(settings, sam=str(Path(settings.sam).resolve()))
+        if settings.tower is not None:
+            settings = replace(settings, tower=str(Path(settings.tower).resolve()))
         limits = checked(lambda: Limits(upload_mb=max_upload_mb, minutes=max_minutes, waiting=max_waiting))
         key = api_key or os.environ.get("TVAD_API_KEY") or None
         folders, hosts = tuple(p.resolve() for p in allow_files or ()), tuple(allow_hosts or ())

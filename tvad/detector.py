@@ -33,6 +33,7 @@ from tvad.scan import NOTHING, Scan
 from tvad.scene import Scene, SceneError
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.sight import GRID, Sight
+from tvad.tower_part import HeatTower, TowerPart, about_tower
 from tvad.video import VideoReader, sha256_of
 from tvad.watcher import Watcher, encoded_and_watched
 from tvad.words import Habit, WordGuide
@@ -60,6 +61,7 @@ class Detector:
     decoder: HeatDecoder | None = None
     head: HeadGraph | None = None
     segmenter: "Segmenter | None" = None
+    tower: HeatTower | None = None
     seed: int = 0  # of the sample that a clip's own memory keeps
 
     @classmethod
@@ -82,20 +84,22 @@ class Detector:
         normal = preset.normal if settings.normal is None else settings.normal
         guide = WordGuide.of(anomaly, normal) if "words" in settings.parts and anomaly else None
         alarm = words_alarm(guide, scene.looks) if guide and scene else None
-        decoder = HeatDecoder(preset.decoder) if "decoder" in settings.parts else None
-        decoded = (scene.decoder_alarms if scene else None) or preset.decoder_alarms
-        if decoder and decoded is None:
-            raise ValueError(
-                f"preset {preset.name!r} has no alarm levels for the part 'decoder'; measure them on this camera's "
-                "ordinary footage (`tvad calibrate --parts memory,decoder,words`) or leave the part out (--parts)"
-            )
+        decoder, tower = None, None
+        decoded = _decoder_alarms(settings, scene, preset)
+        if "decoder" in settings.parts:
+            if settings.tower:
+                words = settings.anomaly or (), settings.normal or ()
+                tower = HeatTower.load(settings.tower, *words, settings.device)
+            else:
+                decoder = HeatDecoder(preset.decoder)
         head = HeadGraph(preset.head) if "head" in settings.parts else None
         segmenter = None
         if settings.sam:
             from tvad.masks import load_segmenter  # torch, which an analysis without SAM does without
 
             segmenter = load_segmenter(settings.sam, settings.device)
-        return cls(settings, preset, scene, guide, alarm or preset.alarms["words"], decoded, decoder, head, segmenter)
+        own = alarm or preset.alarms["words"]
+        return cls(settings, preset, scene, guide, own, decoded, decoder, head, segmenter, tower)
 
     @property
     def head_alarm(self) -> AlarmLevel:
@@ -127,7 +131,8 @@ class Detector:
         head = HeadPart(self.head, reader.info.fps, reader.start_s) if self.head else None
         scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
-        for features in encoded_and_watched(reader, Encoder().stream(), watcher):
+        clips = decoder.watch(reader) if isinstance(decoder, TowerPart) else reader
+        for features in encoded_and_watched(clips, Encoder().stream(), watcher):
             now = float(features.times_s[-1])
             scan.shape = features.moving.shape[1:]
             scan.add_times(features.times_s)
@@ -150,7 +155,9 @@ class Detector:
         scan.add_things(words.finish(ended))
         return scan
 
-    def _decoder_part(self, reader: VideoReader, habit: Habit | None) -> DecoderPart | None:
+    def _decoder_part(self, reader: VideoReader, habit: Habit | None) -> DecoderPart | TowerPart | None:
+        if self.tower is not None:
+            return TowerPart(self.tower)
         if self.decoder is None:
             return None
         text = words_text(self.settings.anomaly or (), self.settings.normal or ())
@@ -309,6 +316,37 @@ class Detector:
                 f"here {aspect:.2f}): is it the same camera?"
             )
         return tuple(lines)
+
+
+def _decoder_alarms(settings: Settings, scene: Scene | None, preset: Preset) -> Alarms | None:
+    """What the levels of the part `decoder` mean, None where it is not used. ValueError for a preset, SceneError for a
+    tower where that was not measured, or with another tower or other words."""
+    if "decoder" not in settings.parts:
+        return None
+    wanted = about_tower(settings.tower, settings.anomaly, settings.normal)
+    noted = scene.about.get("tower") if scene else None
+    own = scene.decoder_alarms if scene else None
+    if wanted is None:
+        found = (None if noted else own) or preset.decoder_alarms
+        if found is None:
+            raise ValueError(
+                f"preset {preset.name!r} has no alarm levels for the part 'decoder'; measure them on this camera's "
+                "ordinary footage (`tvad calibrate --parts memory,decoder,words`) or leave the part out (--parts)"
+            )
+        return found
+    again = f"tvad calibrate NORMAL_VIDEOS... -o X.scene.safetensors --tower {settings.tower}"
+    if noted is None or own is None:
+        raise SceneError(
+            f"nobody has measured what the levels of {settings.tower} mean on this camera; run: {again}, with the same "
+            "--anomaly and --normal, and give that scene (--scene)"
+        )
+    if noted != wanted:
+        what = "another model" if noted["model"] != wanted["model"] else f"the words {noted['anomaly'] or 'by default'}"
+        raise SceneError(
+            f"{settings.scene}: calibrated with {what}; what the levels of a tower mean differs from model to model "
+            f"and from word to word; run: {again}, with the same --anomaly and --normal"
+        )
+    return own
 
 
 def _vision(preset: str) -> str:

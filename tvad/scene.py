@@ -42,7 +42,8 @@ class Scene:
     """A memory, the alarm levels of its curve and of its hottest place on held-out normal footage, looks at normal
     things, and where all that comes from; those of the decoder, None where it was switched off.
 
-    about: preset, clips, seconds, frames, fps (sampled) and aspect (width / height) of the footage.
+    about: preset, clips, seconds, frames, fps (sampled) and aspect (width / height) of the footage; with `--tower`
+    which one (tvad.tower_part.about_tower).
     """
 
     memory: SceneMemory
@@ -120,6 +121,9 @@ def _about(about: Any) -> dict[str, Any]:
     for name in ("clips", "seconds", "frames", "fps", "aspect"):
         if not 0 < about[name] < np.inf:
             raise ValueError(f"{name} is {about[name]!r}")
+    tower = about.get("tower")
+    if tower is not None and not (isinstance(tower, dict) and {"model", "anomaly", "normal"} <= set(tower)):
+        raise ValueError("it does not say with which tower it was calibrated")
     return about
 
 

@@ -26,6 +26,8 @@ class Settings:
     parts: which scores are used, out of PARTS; USUAL stands for `usual_parts` and is replaced by them.
     false_alarms_per_hour: the rate of false events on normal footage that the threshold is set to.
     sam: weights of SAM that give tracks masks (heatmap/sam.py), None for none.
+    tower: folder of a CLIP or SigLIP model whose patches the part `decoder` reads instead (tvad/tower_part.py); that
+    part is then used.
     """
 
     preset: str = "mini"
@@ -39,10 +41,13 @@ class Settings:
     false_alarms_per_hour: float = 1.0
     device: str = "cpu"
     sam: str | None = None
+    tower: str | None = None
 
     def __post_init__(self) -> None:
         if self.parts == USUAL:
             object.__setattr__(self, "parts", usual_parts(self.scene is not None))
+        if self.tower is not None and "decoder" not in self.parts:
+            object.__setattr__(self, "parts", (*self.parts, "decoder"))
         if not 0 < self.fps <= 240:
             raise ValueError(f"fps is {self.fps}; it must be above 0 and at most 240 (--fps)")
         if self.start_s is not None and self.start_s < 0:

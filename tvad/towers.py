@@ -78,8 +78,16 @@ class VisionTower:
         """An untrained decoder that works from words alone, on the tower's device and in its precision."""
         ground = torch.from_numpy(Text.of(self.embed, templates=PLAIN).ground)
         # Text and images of CLIP do not mix: a constant bias towards what is ordinary is all that is meant here.
-        decoder = HeatmapDecoder(self.config(hidden)).calm(ground)
+        with torch.random.fork_rng():  # the same heat every time
+            torch.manual_seed(0)
+            decoder = HeatmapDecoder(self.config(hidden)).calm(ground)
         return decoder.to(self._mean.device, self._mean.dtype).eval()
+
+    def words_alone(self) -> HeatmapDecoder:
+        """A decoder of the aligned tap alone, the last that `extract` gives: what words say, and nothing untrained."""
+        config = DecoderConfig((Tap(ALIGNED, self.width + 1, hidden=1, text_space=True),), self.width)
+        ground = torch.from_numpy(Text.of(self.embed, templates=PLAIN).ground)
+        return HeatmapDecoder(config).calm(ground).to(self._mean.device, self._mean.dtype).eval()
 
     def grid(self, size_wh: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of patches for frames of this size."""
@@ -150,8 +158,9 @@ class VisionTower:
 def tower_heat(tower: VisionTower, decoder: HeatmapDecoder, frames: np.ndarray, text: Text) -> np.ndarray:
     """Log odds of the anomalous words against the normal ones, (T, h, w) float32."""
     vectors, words = (torch.from_numpy(x).to(next(decoder.parameters()).device) for x in stacked([text]))
+    taps = tower.extract(frames)[-len(decoder.config.taps) :]  # a decoder of words alone reads the last one
     with torch.inference_mode():
-        level = decoder(tower.extract(frames), vectors, words).level[0]
+        level = decoder(taps, vectors, words).level[0]
     out: np.ndarray = level.float().cpu().numpy()
     return out
 
