@@ -7,7 +7,6 @@ also carries its number, so colour is never the only sign.
 
 from functools import cache
 
-import matplotlib
 import numpy as np
 
 RGB = tuple[int, int, int]
@@ -49,6 +48,8 @@ def heat_tables() -> tuple[np.ndarray, np.ndarray]:
 
     Returns (256, 3) uint8 RGB and (256,) float32 opacity in [0, HEAT_ALPHA]: 0 up to HEAT_FLOOR, then growing.
     """
+    import matplotlib  # a second that who draws nothing need not wait
+
     heat = np.linspace(0.0, 1.0, 256, dtype=np.float32)
     colours = np.asarray(matplotlib.colormaps["plasma"](heat))[:, :3]
     above = np.clip((heat - HEAT_FLOOR) / (1 - HEAT_FLOOR), 0.0, 1.0)

@@ -14,7 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -104,6 +103,8 @@ def _visible_window(heat_hw: np.ndarray, size_hw: tuple[int, int]) -> tuple[slic
 @cache
 def _font(size_px: int, bold: bool) -> ImageFont.FreeTypeFont:
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    import matplotlib  # a second that who draws nothing need not wait
+
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size_px)
 
 

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from caption_fakes import FakeLook
+from caption_fakes import FakeLook, HerePool
 from chat_fakes import nothing, one_event
 from cli_fakes import make_analysis
 
-from chat.captions import engine
+from chat.captions import engine, outputs
 from chat.captions.engine import answers_about
 from chat.captions.files import json_line, write_failures
 from chat.captions.words import STYLES, Wanted, event_caption, record_of, video_caption
 from chat.session import Answer
 from tvad import api
 from tvad.api import Captioned
+from tvad.batch import follow
 
 HERE = Path(__file__).parent
 PROGRAM = [sys.executable, str(HERE / "caption_fakes.py")]
@@ -33,6 +34,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parent)}
 @pytest.fixture
 def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(engine, "Look", FakeLook)
+    monkeypatch.setattr(engine, "Pool", HerePool)
     folder = tmp_path / "clips"
     folder.mkdir()
     for name in ("1", "2", "3", "unfit", "10"):
@@ -178,6 +180,67 @@ def test_failures_of_other_outputs_stay(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+# What comes later
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "LOOK_S", 0.02)
+    monkeypatch.setattr(outputs, "REFRESH_S", 0.0)
+    monkeypatch.setattr(outputs, "REFRESH_SHARE", 1.0)
+
+
+def test_what_a_recorder_writes_is_captioned_as_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quickly: None
+) -> None:
+    monkeypatch.setattr(engine, "Look", FakeLook)  # real workers
+    folder, out, seen = tmp_path / "camera", tmp_path / "c.jsonl", []
+    folder.mkdir()
+
+    def recorder(count: engine.Count) -> None:
+        if count.done not in seen:
+            seen.append(count.done)
+            (folder / f"{count.done + 1}.mp4").write_text("x")
+        if count.done == 3:
+            assert [Path(r["video"]["path"]).stem for r in rows(out)][:2] == ["1", "2"]  # readable meanwhile
+            raise KeyboardInterrupt
+
+    done = caption(folder, out=out, formats=("csv",), follow=follow.Follow(0.1), progress=recorder)
+    assert [Path(r["video"]["path"]).stem for r in rows(out)] == ["1", "2", "3"]
+    assert done.count.done == 3 and done.failures is None and seen == [0, 1, 2, 3]
+    caption(folder, out=tmp_path / "all.jsonl", formats=("csv",))
+    done = caption(
+        folder, out=out, formats=("csv",), follow=follow.Follow(0.1, idle_s=0.2)
+    )  # goes on, and ends by itself
+    assert (done.count.done, done.count.left) == (1, 0)
+    assert out.read_bytes() == (tmp_path / "all.jsonl").read_bytes()
+    assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "all.csv").read_bytes()
+
+
+def test_a_failure_that_is_mended_while_following_is_none_at_the_end(
+    clips: Path, tmp_path: Path, quickly: None
+) -> None:
+    out, half = tmp_path / "c.jsonl", clips / "half4.mp4"
+    (clips / "unfit.mp4").unlink()
+    half.write_text("half")  # a recorder that paused
+
+    def recorder(count: engine.Count) -> None:
+        if count.failed and half.read_text() == "half":
+            half.write_text("whole")
+
+    done = caption(clips, out=out, follow=follow.Follow(0.05, idle_s=0.2), progress=recorder)
+    assert [Path(r["video"]["path"]).stem for r in rows(out)] == ["1", "2", "3", "10", "half4"]
+    assert (done.count.failed, done.failures, done.failed_before) == (1, None, 0)
+    assert not (tmp_path / "failures.jsonl").exists()
+
+
+def test_what_cannot_be_followed_is_refused(clips: Path, tmp_path: Path) -> None:
+    for options in ({"limit": 2}, {"shard": "1/2"}, {"engine": "ray"}):
+        with pytest.raises(ValueError, match="--follow"):
+            caption(clips, out=tmp_path / "o" / "c.jsonl", follow=follow.Follow(), **options)
+    assert not (tmp_path / "o").exists()
+
+
 # Kills and full disks
 
 
@@ -193,13 +256,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(12, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path: Path, kills: int) -> None:
     videos = made(tmp_path)
     began_s = time.monotonic()
     subprocess.run([*PROGRAM, str(tmp_path / "whole" / "c.jsonl"), *videos], env=ENVIRONMENT, check=True)
     took_s = time.monotonic() - began_s
     rng = random.Random(0)
-    for n in range(2):
+    for n in range(kills):
         out = tmp_path / f"killed{n}" / "c.jsonl"
         run = subprocess.Popen([*PROGRAM, str(out), *videos], env=ENVIRONMENT, start_new_session=True)
         time.sleep(rng.uniform(0.5, 1.0) * took_s)

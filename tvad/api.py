@@ -4,7 +4,7 @@ Next: tvad/detector.py
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from tvad.weights import MissingWeights, require
 if TYPE_CHECKING:
     from chat.captions.engine import Count
     from chat.session import Answer, Session
+    from tvad.batch.follow import Follow
     from tvad.progress import Progress
     from tvad.remote import Remote
 
@@ -194,10 +195,12 @@ def caption(
     progress: "Callable[[Count], None] | None" = None,
     note: Callable[[str], None] | None = None,
     stdin: IO[bytes] | None = None,
+    follow: "Follow | None" = None,
 ) -> Captioned:
     """Caption many videos into `out` (JSON lines); what an earlier call with the same `out` did is kept.
 
     formats: of chat.captions.formats.FORMATS, written beside `out`. engine: one of ENGINES; address: of a Ray cluster.
+    follow: what comes later is captioned too, until it is idle or KeyboardInterrupt, and `out` renewed now and then.
 
     Called from a script, it needs the script's `if __name__ == "__main__":`, for it starts processes. Raises ValueError
     (a wrong choice), MissingWeights, SceneError, OSError (an unreadable scene or output), JournalError (`out` was begun
@@ -205,20 +208,16 @@ def caption(
     captioned raises nothing.
     """
     from chat.captions import engine as local
-    from chat.captions import files
-    from chat.captions.formats import FORMATS, beside
+    from chat.captions.outputs import Outputs
     from chat.captions.words import Wanted
+    from tvad.batch.follow import Arrivals
     from tvad.batch.inputs import Shard, collect
     from tvad.batch.journal import Journal
     from tvad.batch.pool import Limits
 
-    settings, out = settings or Settings(), Path(out)
+    settings, outputs = settings or Settings(), Outputs(Path(out), formats)
     preset = get_preset(settings.preset)
     wanted = Wanted(style, explain or preset.explain, prompt)
-    if out.suffix != ".jsonl":
-        raise ValueError(f"the captions go to a .jsonl file, not {out.name!r}; others beside it by --format (-o)")
-    if unknown := [name for name in formats if name not in FORMATS]:
-        raise ValueError(f"no format {unknown[0]!r}; choose some of {list(FORMATS)} (--format)")
     if engine not in ENGINES or (address and engine != "ray"):
         raise ValueError(f"engine {engine!r} with address {address!r}; choose one of {ENGINES}, an address with ray")
     run: Any = local.caption_all
@@ -229,30 +228,30 @@ def caption(
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}; it must be 1 or more (--workers)")
     limits = Limits(time_limit_s, memory_limit_gb)
-    items = collect([os.fspath(v) for v in videos], stdin, Shard.parse(shard))[:limit]
+    given, share = [os.fspath(v) for v in videos], Shard.parse(shard)
+    if follow and (limit or share.count > 1 or engine != "local"):
+        raise ValueError("what is followed has no first N and no shares, and is captioned on this machine (--follow)")
+    items = [] if follow else collect(given, stdin, share)[:limit]
     require((*preset.analysis, *preset.needed(wanted.explain)))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     look = local.Look(settings, wanted.explain, use_cache, seed)
-    log, failures = out.with_name(f"{out.name}.journal"), out.with_name("failures.jsonl")
-    count = local.Count()
-    with Journal(log, local.about(settings, wanted, seed), restart) as journal:
+    count, keys, arrivals = local.Count(), [item.key for item in items], None
+    journal = Journal(outputs.journal, local.about(settings, wanted, seed), restart)
+    if follow:
+        arrivals = Arrivals(given, follow, lambda key: key in journal and (journal.is_ok(key) or not retry_failed))
+        run = partial(run, arrivals=arrivals)
+    with journal:
         if journal.lost and note:
-            note(f"{log}: {journal.lost} damaged lines; their videos are captioned again")
+            note(f"{journal.path}: {journal.lost} damaged lines; their videos are captioned again")
         try:
-            at_once = workers or cores
-            steps = run(items, journal, look, wanted, at_once, limits, retry_failed, preset.name)
-            for count in steps:
+            for count in run(items, journal, look, wanted, workers or cores, limits, retry_failed, preset.name):
                 if progress:
                     progress(count)
+                if arrivals:
+                    outputs.refresh(journal, keys := arrivals.keys)
+        except KeyboardInterrupt:
+            if not follow:
+                raise  # of what is followed it is the ordinary end
         finally:
-            keys = [item.key for item in items]
-
-            def records() -> Iterator[dict[str, Any]]:
-                return (record for ok, record in journal.entries(keys) if ok)
-
-            files.write_lines(out, files.jsonl_lines(records()))
-            for name in formats:
-                FORMATS[name].write(beside(out, name), records)
-            failed = files.write_failures(failures, out.name, (r for ok, r in journal.entries(keys) if not ok))
-    paths = (out, *(beside(out, name) for name in formats))
-    return Captioned(count, paths, failures if failed else None, failed - count.failed)
+            failed = outputs.write(journal, keys)
+    return Captioned(count, outputs.paths, outputs.failures if failed else None, max(0, failed - count.failed))

@@ -48,6 +48,17 @@ def caption(
     memory_limit: Annotated[
         float, typer.Option("--memory-limit", metavar="GB", help="Give a video up whose worker takes more.")
     ] = 4.0,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Go on with videos that come later, until Ctrl-C; folders may be empty yet."),
+    ] = False,
+    settled: Annotated[
+        float,
+        typer.Option("--settled", metavar="S", help="With --follow: begin a video S seconds after it last changed."),
+    ] = 10.0,
+    idle: Annotated[
+        float | None, typer.Option("--idle", metavar="S", help="With --follow: end when nothing came for S seconds.")
+    ] = None,
     engine: Annotated[str, typer.Option("--engine", help="local, or ray: many machines (extra ray).")] = "local",
     address: Annotated[
         str | None, typer.Option("--address", metavar="HOST:PORT", help="Of a Ray cluster; without it, one is started.")
@@ -60,11 +71,14 @@ def caption(
     Exit code 3 when some could not be captioned (failures.jsonl says which and why).
     """
     from tvad import api
+    from tvad.batch.follow import Follow
     from tvad.batch.journal import JournalError, OutputFull
 
     if limit is not None and limit < 1:
         raise typer.BadParameter(f"limit is {limit}; it must be 1 or more (--limit)")
-    with named_failures(), Counted(quiet) as counted:
+    if idle is not None and not follow:
+        raise typer.BadParameter("there is nothing to wait for without --follow (--idle)")
+    with named_failures(), Counted(quiet, follow) as counted:
         try:
             done = checked(
                 lambda: api.caption(
@@ -89,6 +103,7 @@ def caption(
                     progress=counted,
                     note=None if quiet else cli_show.say,
                     stdin=sys.stdin.buffer,
+                    follow=Follow(settled, idle) if follow else None,
                 )
             )
         except JournalError as error:
@@ -99,15 +114,15 @@ def caption(
         counted.summary(done)
     for path in done.paths:
         print(cli_show.shown(path))
-    if done.count.failed or done.failed_before:
+    if done.failures:
         raise typer.Exit(UNREADABLE)
 
 
 class Counted:
     """Progress on stderr: a bar on a terminal, a line now and then otherwise. Call it with a Count."""
 
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self, quiet: bool, endless: bool = False) -> None:
+        self._quiet, self._endless, self._line = quiet, endless, ""
         self._began_s = self._told_s = time.monotonic()
         self._tall = sys.stderr.isatty()
 
@@ -123,13 +138,18 @@ class Counted:
         if self._quiet or now - self._told_s < (0.5 if self._tall else LINE_S):
             return
         self._told_s = now
+        line = self.line(count)
         if self._tall:
-            print(f"\r\x1b[K{self.line(count)}", end="", file=sys.stderr, flush=True)
-        else:
-            cli_show.say(self.line(count))
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        elif not self._endless or line != self._line:  # a log of days needs no line for each moment of nothing
+            cli_show.say(line)
+        self._line = line
 
     def line(self, count: Any) -> str:
-        """ "12 of 300 (2 failed), 3.1 video-minutes a minute, ETA 0:12:30"."""
+        """ "12 of 300 (2 failed), 3.1 video-minutes a minute, ETA 0:12:30"; endless: "12 captioned, 2 in hand"."""
+        if self._endless:
+            failed = f", {count.failed} failed" if count.failed else ""
+            return f"{count.done} captioned{failed}, {count.left} in hand; Ctrl-C ends"
         took_s = time.monotonic() - self._began_s
         ended = count.done + count.failed
         rate = (count.video_s + count.under_way_s) / max(took_s, 1e-9)

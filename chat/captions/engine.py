@@ -17,7 +17,7 @@ from chat.session import Answer, Session
 from tvad import cache
 from tvad.batch.inputs import Item
 from tvad.batch.journal import Journal
-from tvad.batch.pool import Limits, Outcome, Pool, Task, Tell, Unfit
+from tvad.batch.pool import Limits, More, Outcome, Pool, Task, Tell, Unfit
 from tvad.batch.storage import at_hand
 from tvad.evidence import Evidence
 from tvad.lvlm.view import View
@@ -118,19 +118,28 @@ def caption_all(
     retry_failed: bool = False,
     preset: str = "mini",
     batch: int = 8,
+    arrivals: More | None = None,
 ) -> Iterator[Count]:
     """Caption what the journal does not have yet, each into it as it is done; yields the count after every step.
 
-    retry_failed: what failed before is tried again. batch: captions worded together at most.
+    retry_failed: what failed before is tried again. batch: captions worded together at most. arrivals: videos that come
+    later, as `Pool.run` has them.
     """
     left = todo(items, journal, retry_failed)
     count = Count(total=len(items), before=len(items) - len(left))
     yield count
-    if not left:
+    if not left and not arrivals:
         return
+
+    def more(busy: bool) -> list[Item] | None:
+        assert arrivals
+        later = arrivals(busy)
+        count.total += len(later or ())
+        return later
+
     narrator = Narrator(wanted, preset)
-    with Pool(look, min(workers, len(left)), limits, ahead=2 * batch) as pool:
-        for outcomes in pool.run(left):
+    with Pool(look, workers if arrivals else min(workers, len(left)), limits, ahead=2 * batch) as pool:
+        for outcomes in pool.run(left, more if arrivals else None):
             for some in (outcomes[n : n + batch] for n in range(0, len(outcomes), batch)):
                 _write(some, journal, narrator, count)
                 yield count

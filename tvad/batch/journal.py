@@ -72,6 +72,10 @@ class Journal:
     def __contains__(self, key: str) -> bool:
         return key in self._places
 
+    def __len__(self) -> int:
+        """Entries, captions and failures."""
+        return len(self._places)
+
     def is_ok(self, key: str) -> bool:
         """Whether the entry of a key, which must be there, is a caption and not a failure."""
         return self._places[key].ok

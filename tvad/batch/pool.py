@@ -26,6 +26,7 @@ from tvad.batch.inputs import Item
 T = TypeVar("T")
 Tell = Callable[[float, float], None]  # seconds of video done, in all
 Task = Callable[[Item, Tell], T]
+More = Callable[[bool], list[Item] | None]  # None: no more come
 
 TELL_S = 0.5  # between two words about progress
 LOOK_S = 0.5  # between two looks at clocks and memory
@@ -108,9 +109,12 @@ class Pool(Generic[T]):
         """Seconds of video done of the items that are worked at."""
         return sum(worker.done_s for worker in self._workers if worker.item)
 
-    def run(self, items: Sequence[Item]) -> Iterator[list[Outcome[T]]]:
-        """Lists of outcomes as they come, [] now and then. What a task raises while it is made is raised here."""
-        self._thread = threading.Thread(target=self._guarded, args=(deque(items),), name="pool", daemon=True)
+    def run(self, items: Sequence[Item], more: More | None = None) -> Iterator[list[Outcome[T]]]:
+        """Lists of outcomes as they come, [] now and then. What a task raises while it is made is raised here.
+
+        more: asked many times a second, in another thread, for items that came later; told whether there is work.
+        """
+        self._thread = threading.Thread(target=self._guarded, args=(deque(items), more), name="pool", daemon=True)
         self._thread.start()
         over = False
         while not over:
@@ -129,18 +133,22 @@ class Pool(Generic[T]):
                 pass
             yield got
 
-    def _guarded(self, waiting: deque[Item]) -> None:
+    def _guarded(self, waiting: deque[Item], more: More | None) -> None:
         try:
-            self._dispatch(waiting)
+            self._dispatch(waiting, more)
         except BaseException as error:  # told to who waits for the outcomes
             self._out.put(error)
         self._out.put(None)
 
-    def _dispatch(self, waiting: deque[Item]) -> None:
+    def _dispatch(self, waiting: deque[Item], more: More | None) -> None:
         tries: dict[str, int] = {}
         while not self._stop.is_set():
             busy = [w for w in self._workers if w.item]
-            if not waiting and not busy:
+            if more:
+                later = more(bool(waiting or busy))
+                more = more if later is not None else None
+                waiting.extend(later or ())
+            elif not waiting and not busy:
                 return
             while len(self._workers) < min(self._count, len(waiting) + len(busy)):
                 self._workers.append(_start(self._make))
@@ -180,6 +188,8 @@ class Pool(Generic[T]):
         self._remove(worker)
         code = worker.process.exitcode
         how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        if item is None and worker.ready:
+            return  # while it had nothing to do; another is started when there is something
         if item is None:
             raise RuntimeError(f"a worker ended before it could begin ({how}); try --workers 1, or `tvad doctor`")
         tries[item.key] = tries.get(item.key, 0) + 1
@@ -255,14 +265,11 @@ def _work(pipe: Connection, make: Callable[[], Task[Any]]) -> None:
     except BaseException as error:  # whatever it is, the parent raises it
         pipe.send(("unable", error))
         return
-    pipe.send(("ready", None))
     tell = _teller(pipe)
-    while True:
-        try:
-            item = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(_done(task, item, tell))
+    with suppress(EOFError, OSError):  # the parent is gone
+        pipe.send(("ready", None))
+        while True:
+            pipe.send(_done(task, pipe.recv(), tell))
 
 
 def _done(task: Task[Any], item: Item, tell: Tell) -> tuple[str, Any]:
