@@ -3,18 +3,22 @@
 python caption_fakes.py OUT VIDEOS...
 """
 
+import io
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from cli_fakes import make_analysis
+from PIL import Image
 
 from chat.captions import engine
 from chat.captions.engine import Looked
+from chat.keyframes import KeyFrame
 from tvad import api
 from tvad.batch.inputs import Item
 from tvad.batch.pool import More, Outcome, Task, Tell, Unfit
@@ -31,9 +35,10 @@ class FakeLook:
     explain: str = "report"
     use_cache: bool = True
     seed: int = 0
+    pictures: int | None = None
 
     def __call__(self) -> Task[Looked]:
-        return look
+        return look if self.pictures is None else partial(pictured, self.pictures)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,13 @@ class HerePool:
             return Outcome(item, self._task(item, lambda done_s, total_s: None))
         except Unfit as error:
             return Outcome(item, None, str(error), "unreadable")
+
+
+def pictured(count: int, item: Item, tell: Tell) -> Looked:
+    data = io.BytesIO()
+    Image.new("RGB", (32, 24), (200, 30, 30)).save(data, "JPEG")
+    frames = tuple(KeyFrame(float(n), f"At {n} s:", data.getvalue()) for n in range(min(count, 2)))
+    return replace(look(item, tell), frames=frames)
 
 
 def look(item: Item, tell: Tell) -> Looked:

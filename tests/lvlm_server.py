@@ -42,7 +42,7 @@ def seen(order: dict[str, Any]) -> dict[str, Any]:
 
 def answer(order: dict[str, Any], found: dict[str, Any]) -> str:
     """Says what the findings say, and how many pictures there were."""
-    system = next(text for role, text in found["words"] if role == "system")
+    system = next((text for role, text in found["words"] if role == "system"), "")
     events = re.findall(r"Event (\d+): ([^,]+), from ([\d.]+) to ([\d.]+) s", system)
     tracks = re.findall(r"Track (\d+): (?:an? )?(.+?), seen", system)
     shown = f"I was shown {len(found['pictures'])} pictures."
@@ -88,6 +88,12 @@ class Handler(BaseHTTPRequestHandler):
     # Behaviours
 
     def ok(self, order: dict[str, Any], found: dict[str, Any]) -> None:
+        self._stream(answer(order, found))
+
+    def picky(self, order: dict[str, Any], found: dict[str, Any]) -> None:
+        """Has no answer where there is an event."""
+        if any("Event 1:" in text for _, text in found["words"]):
+            return self._json(400, {"error": {"message": "too long"}})
         self._stream(answer(order, found))
 
     def slow(self, order: dict[str, Any], found: dict[str, Any]) -> None:

@@ -56,6 +56,14 @@ def test_ask(tvad: Callable[..., Ran], video: Path, server: Server) -> None:
     assert "note:" not in tvad("ask", str(video), "where?", "--lvlm-url", server.url("ok"), "-q").err
 
 
+def test_captions_stop_without_the_server(tvad: Callable[..., Ran], video: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o" / "c.jsonl"
+    ran = tvad("caption", str(video), "-o", str(out), "--lvlm-url", "http://127.0.0.1:9")
+    assert ran.code == 1 and "127.0.0.1:9: cannot be reached" in ran.err and not out.exists()
+    ran = tvad("caption", str(video), "-o", str(out), "--lvlm-url", "http://127.0.0.1:9", "--explain", "lvlm")
+    assert ran.code == 2
+
+
 def test_ask_goes_on_without_the_server(tvad: Callable[..., Ran], video: Path) -> None:
     ran = tvad("ask", str(video), "which way does it go?", "--lvlm-url", "http://127.0.0.1:9")
     assert ran.code == 0

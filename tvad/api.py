@@ -5,7 +5,7 @@ Next: tvad/detector.py
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -196,16 +196,18 @@ def caption(
     note: Callable[[str], None] | None = None,
     stdin: IO[bytes] | None = None,
     follow: "Follow | None" = None,
+    remote: "Remote | None" = None,
 ) -> Captioned:
     """Caption many videos into `out` (JSON lines); what an earlier call with the same `out` did is kept.
 
     formats: of chat.captions.formats.FORMATS, written beside `out`. engine: one of ENGINES; address: of a Ray cluster.
     follow: what comes later is captioned too, until it is idle or KeyboardInterrupt, and `out` renewed now and then.
+    remote: a server whose language model words the captions, by the way `text`.
 
     Called from a script, it needs the script's `if __name__ == "__main__":`, for it starts processes. Raises ValueError
     (a wrong choice), MissingWeights, SceneError, OSError (an unreadable scene or output), JournalError (`out` was begun
-    with other settings, or another run writes it), OutputFull (no room; what is done is kept). A video that cannot be
-    captioned raises nothing.
+    with other settings, or another run writes it), OutputFull (no room; what is done is kept) and RemoteError (no
+    server; likewise). A video that cannot be captioned raises nothing.
     """
     from chat.captions import engine as local
     from chat.captions.outputs import Outputs
@@ -217,7 +219,9 @@ def caption(
 
     settings, outputs = settings or Settings(), Outputs(Path(out), formats)
     preset = get_preset(settings.preset)
-    wanted = Wanted(style, explain or preset.explain, prompt)
+    if remote and (explain not in (None, "text") or engine != "local"):
+        raise ValueError("a server is asked in the way text, from this machine (--lvlm-url, --explain, --engine)")
+    wanted = Wanted(style, explain or ("text" if remote else preset.explain), prompt)
     if engine not in ENGINES or (address and engine != "ray"):
         raise ValueError(f"engine {engine!r} with address {address!r}; choose one of {ENGINES}, an address with ray")
     run: Any = local.caption_all
@@ -232,9 +236,15 @@ def caption(
     if follow and (limit or share.count > 1 or engine != "local"):
         raise ValueError("what is followed has no first N and no shares, and is captioned on this machine (--follow)")
     items = [] if follow else collect(given, stdin, share)[:limit]
-    require((*preset.analysis, *preset.needed(wanted.explain)))
+    require((*preset.analysis, *(() if remote else preset.needed(wanted.explain))))
+    if remote:
+        from tvad.remote import RemoteSpeaker
+
+        remote = replace(remote, model=RemoteSpeaker(remote).name())
+        wanted = replace(wanted, model=remote.model, pictures=remote.pictures)
+        run = partial(run, remote=remote)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    look = local.Look(settings, wanted.explain, use_cache, seed)
+    look = local.Look(settings, wanted.explain, use_cache, seed, pictures=wanted.pictures)
     count, keys, arrivals = local.Count(), [item.key for item in items], None
     journal = Journal(outputs.journal, local.about(settings, wanted, seed), restart)
     if follow:

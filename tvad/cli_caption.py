@@ -9,7 +9,7 @@ import typer
 
 from tvad import cli_show
 from tvad.cli_exit import FAILED, UNREADABLE, WRONG_USAGE, checked, named_failures, stop
-from tvad.cli_options import with_settings, words
+from tvad.cli_options import with_remote, with_settings, words
 from tvad.settings import Settings
 
 app = typer.Typer()
@@ -18,6 +18,7 @@ LINE_S = 20.0  # between two lines of progress where there is no terminal
 
 @app.command()
 @with_settings
+@with_remote
 def caption(
     videos: Annotated[
         list[str],
@@ -29,6 +30,7 @@ def caption(
     prompt: Annotated[
         str | None, typer.Option("--prompt", metavar="TEXT", help="Ask this of every video instead.")
     ] = None,
+    remote: Any = None,  # replaced by flags
     explain: Annotated[
         str | None,
         typer.Option("--explain", help="Who words it: report (no model), text or lvlm. Default: the preset's."),
@@ -73,11 +75,14 @@ def caption(
     from tvad import api
     from tvad.batch.follow import Follow
     from tvad.batch.journal import JournalError, OutputFull
+    from tvad.remote import RemoteError
 
     if limit is not None and limit < 1:
         raise typer.BadParameter(f"limit is {limit}; it must be 1 or more (--limit)")
     if idle is not None and not follow:
         raise typer.BadParameter("there is nothing to wait for without --follow (--idle)")
+    for line in remote.notes if remote and not quiet else ():
+        cli_show.say(line)
     with named_failures(), Counted(quiet, follow) as counted:
         try:
             done = checked(
@@ -104,10 +109,13 @@ def caption(
                     note=None if quiet else cli_show.say,
                     stdin=sys.stdin.buffer,
                     follow=Follow(settled, idle) if follow else None,
+                    remote=remote,
                 )
             )
         except JournalError as error:
             stop(WRONG_USAGE, str(error))
+        except RemoteError as error:
+            stop(FAILED, f"{error}. What is done is kept; the same command goes on when the server is there")
         except OutputFull as error:
             stop(FAILED, f"{error}. What is done is kept; make room and run the same command again")
     if not quiet:

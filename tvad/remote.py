@@ -145,6 +145,14 @@ class RemoteSpeaker:
                     raise RemoteError(self._told(f"{again}{f' ({tried} times)' if tried > 1 else ''}"))
                 time.sleep(pause_s)
 
+    def name(self) -> str:
+        """The model's name, asked for where none was given. RemoteError where there is no answer, or no one model."""
+        with self._client() as client:
+            try:
+                return self._model_of(client)
+            except _Again as error:
+                raise RemoteError(self._told(str(error))) from None
+
     @contextmanager
     def _client(self) -> Iterator[Any]:
         remote = self.remote

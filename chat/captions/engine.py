@@ -11,8 +11,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from chat.captions.served import Served
 from chat.captions.together import Conversations
 from chat.captions.words import Wanted, record_of
+from chat.keyframes import KeyFrame, key_frames
 from chat.session import Answer, Session
 from tvad import cache
 from tvad.batch.inputs import Item
@@ -23,27 +25,32 @@ from tvad.evidence import Evidence
 from tvad.lvlm.view import View
 from tvad.presets import get_preset
 from tvad.presets.mini import SMOLLM2_135M
+from tvad.remote import Remote, RemoteError
 from tvad.settings import Settings
 from tvad.video import VideoError, probe, sha256_of
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What wording a caption needs of an analysed video. view: where a language model is shown it."""
+    """What wording a caption needs of an analysed video. view: where a language model is shown it; frames: where a
+    server is, None when they cannot be read."""
 
     evidence: Evidence
     view: View | None = None
+    frames: Sequence[KeyFrame] | None = None
 
 
 @dataclass(frozen=True)
 class Look:
-    """Makes the task of a worker: an item to what is found in it. seed: of the sample that a clip's memory keeps."""
+    """Makes the task of a worker: an item to what is found in it. seed: of the sample that a clip's memory keeps.
+    pictures: key frames for a server, at most; None without one."""
 
     settings: Settings
     explain: str = "report"
     use_cache: bool = True
     seed: int = 0
     threads: int | None = None
+    pictures: int | None = None
 
     def __call__(self) -> Task[Looked]:
         """Load what the analysis needs. MissingWeights, SceneError, OSError or ValueError where that fails."""
@@ -83,7 +90,12 @@ class Look:
                 if key:
                     with suppress(OSError):  # a cache that cannot be written costs time only
                         cache.store(key, analysis)
-        return Looked(analysis.evidence, view_of(analysis.evidence, analysis.curves, config=config) if config else None)
+            frames = None
+            if self.pictures is not None:
+                with suppress(VideoError, OSError):  # the server is told that there are none
+                    frames = key_frames(analysis, path, self.pictures)
+        view = view_of(analysis.evidence, analysis.curves, config=config) if config else None
+        return Looked(analysis.evidence, view, frames)
 
 
 @dataclass
@@ -119,11 +131,12 @@ def caption_all(
     preset: str = "mini",
     batch: int = 8,
     arrivals: More | None = None,
+    remote: Remote | None = None,
 ) -> Iterator[Count]:
     """Caption what the journal does not have yet, each into it as it is done; yields the count after every step.
 
     retry_failed: what failed before is tried again. batch: captions worded together at most. arrivals: videos that come
-    later, as `Pool.run` has them.
+    later, as `Pool.run` has them. remote: a server that words the captions; RemoteError when it is gone.
     """
     left = todo(items, journal, retry_failed)
     count = Count(total=len(items), before=len(items) - len(left))
@@ -137,7 +150,7 @@ def caption_all(
         count.total += len(later or ())
         return later
 
-    narrator = Narrator(wanted, preset)
+    narrator = Narrator(wanted, preset, remote)
     with Pool(look, workers if arrivals else min(workers, len(left)), limits, ahead=2 * batch) as pool:
         for outcomes in pool.run(left, more if arrivals else None):
             for some in (outcomes[n : n + batch] for n in range(0, len(outcomes), batch)):
@@ -149,27 +162,40 @@ def caption_all(
 
 def _write(outcomes: Sequence[Outcome[Looked]], journal: Journal, narrator: "Narrator", count: Count) -> None:
     looked = [(o.item, o.value) for o in outcomes if o.value is not None]
-    records = narrator.records([value for _, value in looked])
-    entries = [(item.key, item.path, True, record) for (item, _), record in zip(looked, records, strict=True)]
-    failures = [(o.item.key, o.item.path, False, failure(o)) for o in outcomes if o.value is None]
-    journal.append([*entries, *failures])
-    count.done += len(entries)
-    count.failed += len(failures)
-    count.anomalous += sum(record["has_anomaly"] for record in records)
-    count.video_s += sum(value.evidence.video.duration_s for _, value in looked)
+    told = narrator.records([value for _, value in looked])
+    failed, good = [o for o in outcomes if o.value is None], []
+    for (item, value), record in zip(looked, told, strict=True):
+        if isinstance(record, RemoteError):
+            failed.append(Outcome(item, None, str(record), "model"))
+        else:
+            good.append((item, value, record))
+    entries = [(item.key, item.path, True, record) for item, _, record in good]
+    journal.append([*entries, *((o.item.key, o.item.path, False, failure(o)) for o in failed)])
+    count.done += len(good)
+    count.failed += len(failed)
+    count.anomalous += sum(record["has_anomaly"] for _, _, record in good)
+    count.video_s += sum(value.evidence.video.duration_s for _, value, _ in good)
 
 
 class Narrator:
-    """Words the captions of some videos at once; a packaged language model is loaded for the first ones."""
+    """Words the captions of some videos at once; a packaged language model is loaded for the first ones. remote: a
+    server that is asked instead."""
 
-    def __init__(self, wanted: Wanted, preset: str) -> None:
+    def __init__(self, wanted: Wanted, preset: str, remote: Remote | None = None) -> None:
         self._wanted, self._preset = wanted, preset
+        self._served = Served(remote) if remote else None
         self._together: Conversations | None = None
 
-    def records(self, looked: Sequence[Looked]) -> list[dict[str, Any]]:
-        """What is written about each."""
+    def records(self, looked: Sequence[Looked]) -> list[Any]:
+        """What is written about each, a dict, or the RemoteError for which there is none."""
         if not looked:
             return []
+        if self._served:
+            said = self._served.about([(found.evidence, found.frames) for found in looked], self._wanted.questions)
+            return [
+                told if isinstance(told, RemoteError) else record_of(found.evidence, self._wanted, told)
+                for found, told in zip(looked, said, strict=True)
+            ]
         answers = [answers_about(found, self._wanted) for found in looked] if self._one_by_one else self._asked(looked)
         return [record_of(found.evidence, self._wanted, said) for found, said in zip(looked, answers, strict=True)]
 

@@ -36,11 +36,14 @@ ALSO = 3  # further things that are named in a detailed caption
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be written. prompt: asked instead of the style's own questions."""
+    """What is to be written. prompt: asked instead of the style's own questions. model: of a server that is asked, and
+    pictures: of each video that it is shown at most."""
 
     style: str = "short"
     explain: str = "report"
     prompt: str | None = None
+    model: str | None = None
+    pictures: int | None = None
 
     def __post_init__(self) -> None:
         if self.style not in STYLES:
@@ -148,6 +151,8 @@ def record_of(evidence: Evidence, wanted: Wanted, answers: Sequence[Answer]) -> 
         "threshold": evidence.threshold,
         "warnings": [one_line(w) for w in evidence.warnings],
     }
+    if wanted.model is not None:
+        record["model"] = one_line(wanted.model)
     if answers:
         record["answers"] = [
             {
