@@ -5,7 +5,6 @@ python caption_fakes.py OUT VIDEOS...
 
 import io
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from cli_fakes import make_analysis
 from PIL import Image
+from pool_fakes import befall
 
 from chat.captions import engine
 from chat.captions.engine import Looked
@@ -24,12 +24,10 @@ from tvad.batch.inputs import Item
 from tvad.batch.pool import More, Outcome, Task, Tell, Unfit
 from tvad.settings import Settings
 
-TAKES_S = 0.02
-
 
 @dataclass(frozen=True)
 class FakeLook:
-    """The name decides: what has an odd number is anomalous; "crash", "hang", "bug", "unfit" and "swell" do that."""
+    """The name decides: what has an odd number is anomalous; the others are those of pool_fakes."""
 
     settings: Settings = Settings()  # noqa: RUF009 - a frozen value
     explain: str = "report"
@@ -92,25 +90,7 @@ def pictured(count: int, item: Item, tell: Tell) -> Looked:
 
 
 def look(item: Item, tell: Tell) -> Looked:
-    name = Path(item.path).stem
-    if name.startswith("crash"):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if name.startswith("once"):  # crashes the first time
-        mark = Path(item.path).with_suffix(".mark")
-        if not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGSEGV)
-    if name.startswith("hang"):
-        time.sleep(60)
-    if name.startswith("bug"):
-        raise KeyError(f"{name}\nin two lines")
-    if name.startswith("unfit") or (name.startswith("half") and Path(item.path).read_text() == "half"):
-        raise Unfit("it is damaged")
-    held = bytearray(600_000_000) if name.startswith("swell") else b""
-    for n in range(4 if held else 1):
-        time.sleep(0.5 if held else TAKES_S)
-        tell(float(n), 4.0)
-    number = int("".join(c for c in name if c.isdecimal()) or 0)
+    number = int("".join(c for c in befall(item, tell) if c.isdecimal()) or 0)
     evidence = make_analysis(item.path, number % 2 == 1).evidence
     return Looked(replace(evidence, video=replace(evidence.video, duration_s=float(number + 1))))
 

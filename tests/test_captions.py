@@ -208,6 +208,7 @@ def test_what_a_recorder_writes_is_captioned_as_it_comes(
     done = caption(folder, out=out, formats=("csv",), follow=follow.Follow(0.1), progress=recorder)
     assert [Path(r["video"]["path"]).stem for r in rows(out)] == ["1", "2", "3"]
     assert done.count.done == 3 and done.failures is None and seen == [0, 1, 2, 3]
+    monkeypatch.setattr(engine, "Pool", HerePool)  # enough of them
     caption(folder, out=tmp_path / "all.jsonl", formats=("csv",))
     done = caption(
         folder, out=out, formats=("csv",), follow=follow.Follow(0.1, idle_s=0.2)
@@ -256,28 +257,38 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Captions without workers in this process; what is started as a program has them."""
+    monkeypatch.setattr(engine, "Look", FakeLook)
+    monkeypatch.setattr(engine, "Pool", HerePool)
+
+
 @pytest.mark.parametrize("kills", [1, pytest.param(12, marks=pytest.mark.slow)])
-def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path: Path, kills: int) -> None:
+def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path: Path, here: None, kills: int) -> None:
     videos = made(tmp_path)
-    began_s = time.monotonic()
-    subprocess.run([*PROGRAM, str(tmp_path / "whole" / "c.jsonl"), *videos], env=ENVIRONMENT, check=True)
-    took_s = time.monotonic() - began_s
-    rng = random.Random(0)
+    caption(*videos, out=tmp_path / "whole" / "c.jsonl", formats=("csv", "srt"))
+    undisturbed = contents(tmp_path / "whole")
+    del undisturbed["c.jsonl.journal"]
+    rng = random.Random(kills)
     for n in range(kills):
         out = tmp_path / f"killed{n}" / "c.jsonl"
+        journal = out.with_name("c.jsonl.journal")
         run = subprocess.Popen([*PROGRAM, str(out), *videos], env=ENVIRONMENT, start_new_session=True)
-        time.sleep(rng.uniform(0.5, 1.0) * took_s)
+        lines = rng.randrange(1, len(videos))
+        while run.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > lines):
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.05))
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
-        subprocess.run([*PROGRAM, str(out), *videos], env=ENVIRONMENT, check=True)
+        assert journal.read_bytes().count(b"\n") > lines
+        caption(*videos, out=out, formats=("csv", "srt"))
         left = contents(out.parent)
         assert left.pop("c.jsonl.journal").count(b"\n") == len(videos) + 1  # nothing was done twice
-        undisturbed = contents(tmp_path / "whole")
-        del undisturbed["c.jsonl.journal"]
         assert {k: v for k, v in left.items() if not Path(k).name.startswith(".")} == undisturbed
 
 
-def test_without_room_it_stops_whole_and_goes_on_later(tmp_path: Path) -> None:
+def test_without_room_it_stops_whole_and_goes_on_later(tmp_path: Path, here: None) -> None:
     videos, out = made(tmp_path), tmp_path / "o" / "c.jsonl"
 
     def little_room() -> None:
@@ -290,7 +301,7 @@ def test_without_room_it_stops_whole_and_goes_on_later(tmp_path: Path) -> None:
     journal = (tmp_path / "o" / "c.jsonl.journal").read_bytes()
     assert journal.endswith(b"\n") and len(journal) <= 6000 and journal.count(b"\n") > 1
     assert not list((tmp_path / "o").glob(".*"))
-    subprocess.run([*PROGRAM, str(out), *videos], env=ENVIRONMENT, check=True)
+    caption(*videos, out=out, formats=("csv", "srt"))
     assert [Path(r["video"]["path"]).stem for r in rows(out)] == [str(n) for n in range(30)]
 
 
