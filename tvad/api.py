@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chat.captions.engine import Count
     from chat.session import Answer, Session
     from tvad.batch.follow import Follow
+    from tvad.presets.base import Preset
     from tvad.progress import Progress
     from tvad.remote import Remote
 
@@ -83,9 +84,7 @@ def open_session(
         return _told_by(remote, analysis, source)
     if preset.backbone:
         return _open_seeing(analysis, explain, choice or Choice(), source, note)
-    if choice not in (None, Choice()):
-        raise ValueError(f"preset {preset.name!r} brings its language model; there is nothing to choose (--weights)")
-    explain = explain or preset.explain
+    explain = _way(preset, explain, choice or Choice(), note)
     require(preset.needed(explain))
 
     from chat.session import Session
@@ -117,9 +116,28 @@ def _open_seeing(
     analysis: Analysis, explain: str | None, choice: Choice, video: str | Path, note: Callable[[str], None] | None
 ) -> "Session":
     from chat.session import Session
-    from tvad.seeing import adapter_of
 
     preset = get_preset(analysis.evidence.preset)
+    explain = _way(preset, explain, choice, note)
+    if explain == "report":
+        return Session(analysis.evidence, explain=explain)
+    from tvad.explainer import open_seeing
+
+    told = explain == "text"
+    explainer = open_seeing(analysis, preset.name, choice, video, told, note or (lambda line: None))
+    return Session(analysis.evidence, explain=explain, explainer=explainer)
+
+
+def _way(preset: "Preset", explain: str | None, choice: Choice, note: Callable[[str], None] | None) -> str:
+    """The way of answering: the one asked for, or the best that the preset can."""
+    if not preset.backbone:
+        if choice != Choice():
+            raise ValueError(
+                f"preset {preset.name!r} brings its language model; there is nothing to choose (--weights)"
+            )
+        return explain or preset.explain
+    from tvad.seeing import adapter_of
+
     preset.needed(explain or preset.explain)
     trained = explain != "report" and adapter_of(preset, choice) is not None
     if explain == "lvlm" and not trained:
@@ -132,14 +150,7 @@ def _open_seeing(
             f"no trained adapter for {preset.name}: the language model is told the findings in words and sees them "
             "as boxes on the frames (--explain text); nothing is injected"
         )
-    explain = explain or ("lvlm" if trained else "text")
-    if explain == "report":
-        return Session(analysis.evidence, explain=explain)
-    from tvad.explainer import open_seeing
-
-    told = explain == "text"
-    explainer = open_seeing(analysis, preset.name, choice, video, told, note or (lambda line: None))
-    return Session(analysis.evidence, explain=explain, explainer=explainer)
+    return explain or ("lvlm" if trained else "text")
 
 
 def ask(
@@ -197,12 +208,14 @@ def caption(
     stdin: IO[bytes] | None = None,
     follow: "Follow | None" = None,
     remote: "Remote | None" = None,
+    choice: Choice | None = None,
 ) -> Captioned:
     """Caption many videos into `out` (JSON lines); what an earlier call with the same `out` did is kept.
 
     formats: of chat.captions.formats.FORMATS, written beside `out`. engine: one of ENGINES; address: of a Ray cluster.
     follow: what comes later is captioned too, until it is idle or KeyboardInterrupt, and `out` renewed now and then.
     remote: a server whose language model words the captions, by the way `text`.
+    choice: as `open_session` has it.
 
     Called from a script, it needs the script's `if __name__ == "__main__":`, for it starts processes. Raises ValueError
     (a wrong choice), MissingWeights, SceneError, OSError (an unreadable scene or output), JournalError (`out` was begun
@@ -221,7 +234,11 @@ def caption(
     preset = get_preset(settings.preset)
     if remote and (explain not in (None, "text") or engine != "local"):
         raise ValueError("a server is asked in the way text, from this machine (--lvlm-url, --explain, --engine)")
-    wanted = Wanted(style, explain or ("text" if remote else preset.explain), prompt)
+    wanted = Wanted(style, "text" if remote else _way(preset, explain, choice or Choice(), note), prompt)
+    if engine == "ray" and preset.backbone:
+        raise ValueError(
+            f"preset {preset.name!r} captions on this machine; for several, give each a --shard (--engine)"
+        )
     if engine not in ENGINES or (address and engine != "ray"):
         raise ValueError(f"engine {engine!r} with address {address!r}; choose one of {ENGINES}, an address with ray")
     run: Any = local.caption_all
@@ -236,17 +253,20 @@ def caption(
     if follow and (limit or share.count > 1 or engine != "local"):
         raise ValueError("what is followed has no first N and no shares, and is captioned on this machine (--follow)")
     items = [] if follow else collect(given, stdin, share)[:limit]
-    require((*preset.analysis, *(() if remote else preset.needed(wanted.explain))))
+    own = choice is not None and choice.weights is not None  # a folder of the person's instead of what was pulled
+    require((*preset.analysis, *(() if remote or own else preset.needed(wanted.explain))))
+    seeing: dict[str, Any] = {"choice": choice or Choice()} if preset.backbone and not remote else {}
     if remote:
         from tvad.remote import RemoteSpeaker
 
         remote = replace(remote, model=RemoteSpeaker(remote).name())
         wanted = replace(wanted, model=remote.model, pictures=remote.pictures)
         run = partial(run, remote=remote)
+    run = partial(run, **seeing)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    look = local.Look(settings, wanted.explain, use_cache, seed, pictures=wanted.pictures)
+    look = local.Look(settings, wanted.explain, use_cache, seed, pictures=wanted.pictures, **seeing)
     count, keys, arrivals = local.Count(), [item.key for item in items], None
-    journal = Journal(outputs.journal, local.about(settings, wanted, seed), restart)
+    journal = Journal(outputs.journal, local.about(settings, wanted, seed, **seeing), restart)
     if follow:
         arrivals = Arrivals(given, follow, lambda key: key in journal and (journal.is_ok(key) or not retry_failed))
         run = partial(run, arrivals=arrivals)

@@ -9,7 +9,8 @@ import typer
 
 from tvad import cli_show
 from tvad.cli_exit import FAILED, UNREADABLE, WRONG_USAGE, checked, named_failures, stop
-from tvad.cli_options import with_remote, with_settings, words
+from tvad.cli_options import with_choice, with_remote, with_settings, words
+from tvad.lvlm.choice import Choice
 from tvad.settings import Settings
 
 app = typer.Typer()
@@ -19,6 +20,7 @@ LINE_S = 20.0  # between two lines of progress where there is no terminal
 @app.command()
 @with_settings
 @with_remote
+@with_choice
 def caption(
     videos: Annotated[
         list[str],
@@ -26,6 +28,7 @@ def caption(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The captions: .jsonl.")],
     settings: Settings = Settings(),  # noqa: B008 - replaced by flags
+    choice: Choice = Choice(),  # noqa: B008 - replaced by flags
     style: Annotated[str, typer.Option("--style", help="short, detailed, timeline or qa.")] = "short",
     prompt: Annotated[
         str | None, typer.Option("--prompt", metavar="TEXT", help="Ask this of every video instead.")
@@ -110,6 +113,7 @@ def caption(
                     stdin=sys.stdin.buffer,
                     follow=Follow(settled, idle) if follow else None,
                     remote=remote,
+                    choice=choice,
                 )
             )
         except JournalError as error:

@@ -63,9 +63,18 @@ def ready(
     AdapterError; ValueError for a model of another family than the preset's and an adapter of another model.
     """
     adapter = None if told else adapter_of(preset, choice)
-    family = BACKBONES[preset.backbone]
     loaded = model_of(preset, choice, adapter, analysis.evidence.settings.get("device") or "cpu")
-    frames, times_s = look_at(analysis, video, choice.frames or family.frames, marked=adapter is None)
+    frames, times_s = look_at(analysis, video, frames_of(preset, choice), marked=adapter is None)
+    return shown(analysis, loaded, adapter, frames, times_s)
+
+
+def frames_of(preset: Preset, choice: Choice) -> int:
+    """How many frames are looked at."""
+    return choice.frames or BACKBONES[preset.backbone].frames
+
+
+def shown(analysis: Analysis, loaded: Any, adapter: Adapter | None, frames: np.ndarray, times_s: np.ndarray) -> Ready:
+    """Show a loaded model the frames (`look_at`) of a video. ValueError for an adapter that does not fit."""
     if adapter is None:
         return Ready(_watching(loaded, loaded.look(frames, times_s)), None, (1.0, 0.0), times_s)
     from tvad.lvlm.tower_heat import layers_of, tower_heat

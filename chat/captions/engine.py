@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from chat.captions.seeing import SeeingConversations, Shown
 from chat.captions.served import Served
 from chat.captions.together import Conversations
 from chat.captions.words import Wanted, record_of
@@ -22,8 +23,10 @@ from tvad.batch.journal import Journal
 from tvad.batch.pool import Limits, More, Outcome, Pool, Task, Tell, Unfit
 from tvad.batch.storage import at_hand
 from tvad.evidence import Evidence
+from tvad.lvlm.choice import Choice
 from tvad.lvlm.view import View
 from tvad.presets import get_preset
+from tvad.presets.base import Preset
 from tvad.presets.mini import SMOLLM2_135M
 from tvad.remote import Remote, RemoteError
 from tvad.settings import Settings
@@ -32,18 +35,19 @@ from tvad.video import VideoError, probe, sha256_of
 
 @dataclass(frozen=True)
 class Looked:
-    """What wording a caption needs of an analysed video. view: where a language model is shown it; frames: where a
-    server is, None when they cannot be read."""
+    """What wording a caption needs of an analysed video. view: what a language model is shown of it, if any: frames for
+    one that looks at them itself; frames: where a server is, None when they cannot be read."""
 
     evidence: Evidence
-    view: View | None = None
+    view: View | Shown | None = None
     frames: Sequence[KeyFrame] | None = None
 
 
 @dataclass(frozen=True)
 class Look:
     """Makes the task of a worker: an item to what is found in it. seed: of the sample that a clip's memory keeps.
-    pictures: key frames for a server, at most; None without one."""
+    pictures: key frames for a server, at most; None without one. choice: of a full-size language model, which is shown
+    frames; None without one."""
 
     settings: Settings
     explain: str = "report"
@@ -51,6 +55,7 @@ class Look:
     seed: int = 0
     threads: int | None = None
     pictures: int | None = None
+    choice: Choice | None = None
 
     def __call__(self) -> Task[Looked]:
         """Load what the analysis needs. MissingWeights, SceneError, OSError or ValueError where that fails."""
@@ -62,7 +67,7 @@ class Look:
         if self.seed:
             detector = replace(detector, seed=self.seed)
         config = None
-        if self.explain == "lvlm":
+        if self.explain == "lvlm" and not self._preset.backbone:
             from tvad.lvlm.adapter import shipped
 
             config = shipped(self.settings.preset).config.rae.view
@@ -74,6 +79,10 @@ class Look:
                 raise Unfit(error.args[0].removeprefix(f"{item.path}: ")) from None
 
         return look
+
+    @property
+    def _preset(self) -> Preset:
+        return get_preset(self.settings.preset)
 
     def _looked(self, detector: Any, item: Item, tell: Tell, config: Any) -> Looked:
         from tvad.lvlm.view import view_of
@@ -94,8 +103,15 @@ class Look:
             if self.pictures is not None:
                 with suppress(VideoError, OSError):  # the server is told that there are none
                     frames = key_frames(analysis, path, self.pictures)
+            shown = None
+            if self.choice is not None and self.explain != "report":
+                from tvad.seeing import frames_of, look_at
+
+                injected = self.explain == "lvlm"
+                seen = look_at(analysis, path, frames_of(self._preset, self.choice), marked=not injected)
+                shown = Shown(*seen, analysis.curves if injected else None)
         view = view_of(analysis.evidence, analysis.curves, config=config) if config else None
-        return Looked(analysis.evidence, view, frames)
+        return Looked(analysis.evidence, shown or view, frames)
 
 
 @dataclass
@@ -132,6 +148,7 @@ def caption_all(
     batch: int = 8,
     arrivals: More | None = None,
     remote: Remote | None = None,
+    choice: Choice | None = None,
 ) -> Iterator[Count]:
     """Caption what the journal does not have yet, each into it as it is done; yields the count after every step.
 
@@ -150,7 +167,8 @@ def caption_all(
         count.total += len(later or ())
         return later
 
-    narrator = Narrator(wanted, preset, remote)
+    device = getattr(look, "settings", Settings()).device
+    narrator = Narrator(wanted, preset, remote, choice, device)
     with Pool(look, workers if arrivals else min(workers, len(left)), limits, ahead=2 * batch) as pool:
         for outcomes in pool.run(left, more if arrivals else None):
             for some in (outcomes[n : n + batch] for n in range(0, len(outcomes), batch)):
@@ -178,11 +196,18 @@ def _write(outcomes: Sequence[Outcome[Looked]], journal: Journal, narrator: "Nar
 
 
 class Narrator:
-    """Words the captions of some videos at once; a packaged language model is loaded for the first ones. remote: a
-    server that is asked instead."""
+    """Words the captions of some videos at once; a language model in this process is loaded for the first ones. remote:
+    a server that is asked instead. choice, device: of a full-size language model."""
 
-    def __init__(self, wanted: Wanted, preset: str, remote: Remote | None = None) -> None:
-        self._wanted, self._preset = wanted, preset
+    def __init__(
+        self,
+        wanted: Wanted,
+        preset: str,
+        remote: Remote | None = None,
+        choice: Choice | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self._wanted, self._preset, self._choice, self._device = wanted, preset, choice or Choice(), device
         self._served = Served(remote) if remote else None
         self._together: Conversations | None = None
 
@@ -201,11 +226,21 @@ class Narrator:
 
     @property
     def _one_by_one(self) -> bool:
+        if self._sees:
+            return self._wanted.by_rules
         weights = get_preset(self._preset).needed(self._wanted.explain)
         return self._wanted.by_rules or [w.name for w in weights] != [SMOLLM2_135M.name]
 
+    @property
+    def _sees(self) -> bool:
+        return bool(get_preset(self._preset).backbone) and self._wanted.explain != "report"
+
     def _asked(self, looked: Sequence[Looked]) -> list[list[Answer]]:
-        self._together = self._together or Conversations(self._preset, self._wanted.explain)
+        if self._together is None:
+            if self._sees:
+                self._together = SeeingConversations(self._preset, self._wanted.explain, self._choice, self._device)
+            else:
+                self._together = Conversations(self._preset, self._wanted.explain)
         return self._together.about([(found.evidence, found.view) for found in looked], self._wanted.questions)
 
 
@@ -213,7 +248,8 @@ def answers_about(found: Looked, wanted: Wanted) -> list[Answer]:
     """What is answered to the questions of a caption, in one dialogue; none where the caption is made by rules."""
     if wanted.by_rules:
         return []
-    session = Session(found.evidence, wanted.explain, view=found.view)
+    view = None if isinstance(found.view, Shown) else found.view
+    session = Session(found.evidence, wanted.explain, view=view)
     answers = []
     for question in wanted.questions:
         for _word in session.ask(question):
@@ -227,7 +263,11 @@ def failure(outcome: Outcome[Any]) -> dict[str, Any]:
     return {"video": {"path": outcome.item.path}, "kind": outcome.kind, "reason": outcome.reason}
 
 
-def about(settings: Settings, wanted: Wanted, seed: int) -> dict[str, Any]:
-    """What all captions of one journal have in common. The scene counts by content. OSError when it cannot be read."""
+def about(settings: Settings, wanted: Wanted, seed: int, choice: Choice | None = None) -> dict[str, Any]:
+    """What all captions of one journal have in common. choice: of a full-size language model.
+
+    The scene counts by content. OSError when it cannot be read.
+    """
     scene = sha256_of(settings.scene) if settings.scene else None
-    return settings.to_dict() | {"scene": scene, "seed": seed, **asdict(wanted)}
+    chosen = {"lvlm": {name: str(value) for name, value in asdict(choice).items()}} if choice else {}
+    return settings.to_dict() | {"scene": scene, "seed": seed, **asdict(wanted), **chosen}

@@ -7,6 +7,7 @@ Next: tvad/lvlm/together.py
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,13 +29,31 @@ class _Needed(Exception):  # noqa: N818 - it is a request, not a failure
         self.key = key
 
 
-class _Rehearsed:
+class Reads(Protocol):
+    """What a rehearsed dialogue is written down with; the rest waits until all are gathered."""
+
+    @property
+    def dialogue(self) -> Any: ...
+
+    @property
+    def context(self) -> int: ...
+
+
+class Rehearsed:
     """An `Explainer` that says what was found before, and asks for the rest by `_Needed`."""
 
-    def __init__(self, together: Together, given: np.ndarray | None, yes_no: tuple[float, float]) -> None:
+    sees = False
+    seen: Any = None  # the video, for a model that looks at it
+
+    def __init__(self, together: Reads, given: np.ndarray | None, yes_no: tuple[float, float]) -> None:
         self._together, self.given, self._yes_no = together, given, yes_no
         self.n_tokens = 0 if given is None else len(given)
         self.known: dict[Key, list[int | None] | float] = {}
+
+    def first_tokens(self, words: Sequence[str]) -> list[int]:
+        """Tokens that these words begin with."""
+        found: list[int] = self._together.dialogue.first_tokens(words)
+        return found
 
     def yes_probability(self, messages: Messages) -> float:
         key: Key = (tuple(self._together.dialogue.encode(messages)), (), YES_NO)
@@ -59,10 +78,10 @@ class _Rehearsed:
         return unrepeated(whole_characters(self._together.dialogue, iter(tokens)))
 
 
-class _Talk:
+class Talk:
     """One video's dialogue, as far as it is."""
 
-    def __init__(self, session: Session, speaker: _Rehearsed, questions: Sequence[str]) -> None:
+    def __init__(self, session: Session, speaker: Rehearsed, questions: Sequence[str]) -> None:
         self._session, self.speaker, self._questions = session, speaker, questions
         self.answers: list[Answer] = []
 
@@ -93,9 +112,12 @@ class Conversations:
         self._together = Together(smollm.model_folder(), self._adapter.change if self._adapter else None)
 
     def about(
-        self, videos: Sequence[tuple[Evidence, View | None]], questions: Sequence[str], at_once: int = 8
+        self, videos: Sequence[tuple[Evidence, Any]], questions: Sequence[str], at_once: int = 8
     ) -> list[list[Answer]]:
-        """The answers to all questions, of every video. at_once: prompts read beside each other at most."""
+        """The answers to all questions, of every video: its evidence, and what is shown of it, if anything.
+
+        at_once: prompts read beside each other at most.
+        """
         talks = [self._talk(evidence, view, questions) for evidence, view in videos]
         while needs := [(talk, key) for talk in talks if (key := talk.goes_on()) is not None]:
             needs.sort(key=lambda need: len(need[1][0]))  # alike beside alike: little is padding
@@ -103,23 +125,28 @@ class Conversations:
                 self._answer(needs[n : n + at_once])
         return [talk.answers for talk in talks]
 
-    def _talk(self, evidence: Evidence, view: View | None, questions: Sequence[str]) -> _Talk:
+    def _talk(self, evidence: Evidence, view: View | None, questions: Sequence[str]) -> Talk:
         given, yes_no = None, (1.0, 0.0)
         if self._adapter is not None and view is not None:
             given, yes_no = self._adapter.embed(view), self._adapter.yes_no
-        speaker = _Rehearsed(self._together, given, yes_no)
-        return _Talk(Session(evidence, self._explain, explainer=speaker), speaker, questions)
+        speaker = Rehearsed(self._together, given, yes_no)
+        return Talk(Session(evidence, self._explain, explainer=speaker), speaker, questions)
 
-    def _answer(self, needs: Sequence[tuple[_Talk, Key]]) -> None:
+    def _answer(self, needs: Sequence[tuple[Talk, Key]]) -> None:
         words = [(talk, key) for talk, key in needs if isinstance(key[2], int)]
         odds = [(talk, key) for talk, key in needs if key[2] == YES_NO]
         if odds:
-            logits = self._together.logits([Prompt(key[0], talk.speaker.given) for talk, key in odds]).astype(float)
-            yes, no = (
-                np.logaddexp.reduce(logits[:, self._together.dialogue.first_tokens(said)], axis=1) for said in (YES, NO)
-            )
+            logits = self._logits(odds).astype(float)
+            first = odds[0][0].speaker.first_tokens
+            yes, no = (np.logaddexp.reduce(logits[:, first(said)], axis=1) for said in (YES, NO))
             for (talk, key), value in zip(odds, (yes - no).tolist(), strict=True):
                 talk.speaker.known[key] = value
-        prompts = [Prompt(key[0], talk.speaker.given, key[1], int(key[2])) for talk, key in words]
-        for (talk, key), tokens in zip(words, self._together.answers(prompts, is_loop), strict=True):
+        for (talk, key), tokens in zip(words, self._tokens(words), strict=True):
             talk.speaker.known[key] = tokens
+
+    def _logits(self, needs: Sequence[tuple[Talk, Key]]) -> np.ndarray:
+        return self._together.logits([Prompt(key[0], talk.speaker.given) for talk, key in needs])
+
+    def _tokens(self, needs: Sequence[tuple[Talk, Key]]) -> list[list[int | None]]:
+        prompts = [Prompt(key[0], talk.speaker.given, key[1], int(key[2])) for talk, key in needs]
+        return self._together.answers(prompts, is_loop)

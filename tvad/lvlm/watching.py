@@ -4,7 +4,7 @@ What two calls share from their start is not read again: of a follow-up only its
 answered side by side by `answer_together`.  Next: tvad/explainer.py
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,11 @@ class Watching:
         self._given = np.zeros((0, loaded.width), np.float32)
         self._cache: Any = None
         self._shift = 0  # of the position of a word against its place
+
+    @property
+    def seen(self) -> Seen:
+        """The video."""
+        return self._seen
 
     def encode(self, messages: Messages) -> list[int]:
         """See `Backbone.encode`."""
@@ -148,35 +153,67 @@ def run(loaded: Loaded, batch: Batch, cache: Any) -> Any:
         )
 
 
-@torch.inference_mode()
 def answer_together(loaded: Loaded, prompts: Sequence[Prompt], max_new_tokens: int = 160) -> list[str]:
     """The greedy answers to several prompts, in their order, read and written side by side.
 
     An answer ends with the model's own end or after `max_new_tokens`. ValueError for no prompt, one too long, and
     another number of embeddings than of placeholders.
     """
-    from transformers import DynamicCache
-
     if not prompts or max_new_tokens < 1:
         raise ValueError(f"{len(prompts)} prompts and {max_new_tokens} new tokens; both must be 1 or more")
+    limits = [max_new_tokens] * len(prompts)
+    return [loaded.decode([t for t in ids if t is not None]) for ids in tokens_together(loaded, prompts, limits)]
+
+
+@torch.inference_mode()
+def logits_together(loaded: Loaded, prompts: Sequence[Prompt]) -> np.ndarray:
+    """(B, V) float32 of the token after each prompt. ValueError as `answer_together`."""
     for prompt in prompts:
         check_given(loaded, prompt.ids, prompt.given)
-        if len(prompt.ids) + max_new_tokens > loaded.context:
-            raise ValueError(f"{len(prompt.ids)} tokens leave no room for {max_new_tokens} of {loaded.context}")
+    out: np.ndarray = run(loaded, batch_of(loaded, prompts), None).logits[:, -1].float().cpu().numpy()
+    return out
+
+
+@torch.inference_mode()
+def tokens_together(
+    loaded: Loaded,
+    prompts: Sequence[Prompt],
+    limits: Sequence[int],
+    allowed: Sequence[Sequence[int]] = (),
+    ended: Callable[[list[int]], bool] = lambda ids: False,
+) -> list[list[int | None]]:
+    """The tokens of each answer, greedy; None at the end of one that reached its limit. allowed: of which tokens an
+    answer begins with one, any where there are none. ended: asked after every token whether the answer is to stop
+    there (its last token then does not count). ValueError as `answer_together`."""
+    from transformers import DynamicCache
+
+    for prompt, limit in zip(prompts, limits, strict=True):
+        check_given(loaded, prompt.ids, prompt.given)
+        if len(prompt.ids) + limit > loaded.context:
+            raise ValueError(f"{len(prompt.ids)} tokens leave no room for {limit} of {loaded.context}")
     cache = DynamicCache(config=loaded.config)
     batch = batch_of(loaded, prompts)
     out = run(loaded, batch, cache)
     places, mask = batch.positions[..., -1:], batch.mask
     said: list[list[int]] = [[] for _ in prompts]
+    full = [False] * len(prompts)
     open_rows = torch.ones(len(prompts), dtype=torch.bool)
-    for n in range(max_new_tokens):
-        chosen = out.logits[:, -1].argmax(-1)
+    for n in range(max(limits)):
+        logits = out.logits[:, -1]
+        chosen = logits.argmax(-1)
+        for row, first in enumerate(allowed if n == 0 else ()):
+            if first:
+                chosen[row] = first[int(logits[row, list(first)].argmax())]
         for row, token in enumerate(chosen.tolist()):
-            if token in loaded.stop_ids:
+            if not open_rows[row]:
+                continue
+            if token in loaded.stop_ids or ended([*said[row], token]):
                 open_rows[row] = False
-            elif open_rows[row]:
-                said[row].append(token)
-        if not open_rows.any() or n + 1 == max_new_tokens:
+                continue
+            said[row].append(token)
+            if len(said[row]) == limits[row]:
+                open_rows[row], full[row] = False, True
+        if not open_rows.any():
             break
         # What a finished row says is thrown away; it must be no picture and no placeholder.
         chosen = torch.where(open_rows.to(chosen.device), chosen, batch.ids[:, -1])
@@ -190,7 +227,7 @@ def answer_together(loaded: Loaded, prompts: Sequence[Prompt], max_new_tokens: i
             use_cache=True,
             logits_to_keep=1,
         )
-    return [loaded.decode(ids) for ids in said]
+    return [[*ids, None] if cut else [*ids] for ids, cut in zip(said, full, strict=True)]
 
 
 def check_given(loaded: Loaded, ids: Sequence[int], given: np.ndarray) -> None:
