@@ -15,8 +15,9 @@ demo: .venv/.installed examples/plaza.mp4
 	@echo 'Next: $(BIN)/tvad serve opens the page; $(BIN)/tvad chat examples/plaza.mp4; $(BIN)/tvad ask YOUR_VIDEO "what is anomalous?"'
 
 # One thread: the tensors of tests are tiny, and threads that wait for each other cost minutes where the machine is busy.
+# A process a core instead, at most four, since each holds torch.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" -n auto --maxprocesses 4 --dist loadfile $(PYTEST_FLAGS)
 
 test-slow: .venv/.installed-dev
 	$(BIN)/pytest -q -m "slow and not gpu"

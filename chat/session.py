@@ -67,9 +67,10 @@ class Answer:
 def verdict_of(evidence: Evidence, answer: Answer) -> tuple[bool, float]:
     """Whether there is an anomaly and how sure that is, in [0, 1]: as a language model says that was asked just that,
     else as the evidence has it."""
-    if answer.verdict is None or answer.yes is None:
-        return evidence.has_anomaly, evidence.confidence
-    return answer.verdict, round(answer.yes if answer.verdict else 1 - answer.yes, 3)
+    has_anomaly = evidence.has_anomaly if answer.verdict is None else answer.verdict
+    if answer.yes is None:
+        return has_anomaly, evidence.confidence
+    return has_anomaly, round(answer.yes if has_anomaly else 1 - answer.yes, 3)
 
 
 @dataclass

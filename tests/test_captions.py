@@ -312,5 +312,5 @@ def test_a_models_verdict_is_the_records() -> None:
     assert (record["has_anomaly"], record["confidence"], record["category"]) == (True, 0.84, "unspecified")
     record = record_of(evidence, Wanted(explain="lvlm"), [replace(said, yes=0.1, verdict=False)])
     assert (record["has_anomaly"], record["confidence"], record["category"]) == (False, 0.9, "ordinary")
-    record = record_of(evidence, Wanted(explain="lvlm"), [replace(said, verdict=None)])
+    record = record_of(evidence, Wanted(explain="lvlm"), [replace(said, yes=None, verdict=None)])
     assert (record["has_anomaly"], record["confidence"]) == (False, evidence.confidence)

@@ -261,7 +261,17 @@ class Curves:
                     {name[5:]: z[name] for name in z.files if name.startswith("part_")},
                     _sight({f.name: z[f"sight_{f.name}"] for f in fields(Sight)}) if "sight_looks" in z.files else None,
                 )
-        except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        # RuntimeError: of an archive that says it is encrypted, or packed in a way that Python does not know.
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            OSError,
+            EOFError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             if isinstance(error, FileNotFoundError | EvidenceError):
                 raise
             raise EvidenceError(f"{path}: not a readable scores.npz ({error})") from None

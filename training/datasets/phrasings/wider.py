@@ -11,7 +11,7 @@ WIDER: dict[str, tuple[str, ...]] = {
         "Is the behaviour shown here out of line?",
         "Has anybody done what one should not do here?",
         "Do we have an abnormality on camera?",
-        "Does the clip contain a violation of what is usual?",
+        "Does the clip contain anything that breaks with habit?",
         "Anything in it that breaks the pattern?",
         "Is one of the things in view behaving oddly?",
         "Would you raise the alarm, yes or no?",
