@@ -18,6 +18,11 @@ class FakeTask:
         return befall
 
 
+def who() -> Task[int]:
+    """A task that tells the worker's process."""
+    return lambda item, tell: os.getpid()
+
+
 def befall(item: Item, tell: Tell) -> str:
     """What happens to a video by its name, which is given back."""
     name = Path(item.path).stem
