@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from training.lvlm.full_data import Shown
+from training.lvlm.tuned import parameter_groups
 from tvad.lvlm.adapter import Adapter, AdapterConfig, from_training
 from tvad.lvlm.family import Pictures
 from tvad.lvlm.loaded import Loaded
@@ -74,15 +75,8 @@ class FullTuned(nn.Module):
         return from_training(self.config, self.rae, self.model, yes_no)
 
     def groups(self, rae_rate: float, lora_rate: float, decay: float) -> list[dict[str, Any]]:
-        """Parameters for the optimiser; vectors and single numbers do not decay."""
-        lora = [p for p in self.model.parameters() if p.requires_grad]
-        matrices = [p for p in self.rae.parameters() if p.ndim > 1]
-        others = [p for p in self.rae.parameters() if p.ndim <= 1]
-        return [
-            {"params": lora, "lr": lora_rate, "weight_decay": 0.0},
-            {"params": matrices, "lr": rae_rate, "weight_decay": decay},
-            {"params": others, "lr": rae_rate, "weight_decay": 0.0},
-        ]
+        """See `parameter_groups`."""
+        return parameter_groups(self.rae, self.model, rae_rate, lora_rate, decay)
 
     def written(self, shown: Shown) -> Written:
         """A dialogue as the model reads it, up to the end of its last answer."""

@@ -48,6 +48,20 @@ class Batch:
         return Batch(ids, labels, mask, self.views.to(device), self.answers)
 
 
+def parameter_groups(
+    rae: torch.nn.Module, model: torch.nn.Module, rae_rate: float, lora_rate: float, decay: float
+) -> list[dict[str, Any]]:
+    """Parameters for the optimiser: low-rank matrices, then the encoder's; vectors and single numbers do not decay."""
+    lora = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in rae.parameters() if p.ndim > 1]
+    others = [p for p in rae.parameters() if p.ndim <= 1]
+    return [
+        {"params": lora, "lr": lora_rate, "weight_decay": 0.0},
+        {"params": matrices, "lr": rae_rate, "weight_decay": decay},
+        {"params": others, "lr": rae_rate, "weight_decay": 0.0},
+    ]
+
+
 class Tuned(nn.Module):
     """Only `rae` and the adapters inside `model` are trained; both are float32, the rest is as it was loaded."""
 
@@ -91,15 +105,8 @@ class Tuned(nn.Module):
         return from_training(self.config, self.rae, self.model, yes_no)
 
     def groups(self, rae_rate: float, lora_rate: float, decay: float) -> list[dict[str, Any]]:
-        """Parameters for the optimiser; vectors and single numbers do not decay."""
-        lora = [p for p in self.model.parameters() if p.requires_grad]
-        matrices = [p for p in self.rae.parameters() if p.ndim > 1]
-        others = [p for p in self.rae.parameters() if p.ndim <= 1]
-        return [
-            {"params": lora, "lr": lora_rate, "weight_decay": 0.0},
-            {"params": matrices, "lr": rae_rate, "weight_decay": decay},
-            {"params": others, "lr": rae_rate, "weight_decay": 0.0},
-        ]
+        """See `parameter_groups`."""
+        return parameter_groups(self.rae, self.model, rae_rate, lora_rate, decay)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Mean cross-entropy over the supervised tokens of a batch; the first of each answer counts `lead` times, the
