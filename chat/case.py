@@ -44,7 +44,8 @@ class Limits:
 class Case:
     """One video. is_normal: ordinary footage to learn from, which is not shown. state: received, working, ready or
     failed; note: what a person reads about that; version: grows with every change of what the page shows, looked with
-    every analysis. explain: who answers, None for the page's choice. said: questions and answers."""
+    every analysis. explain: who answers, None for the page's choice. said: questions and answers. overtaken: ends the
+    latest look at it."""
 
     id: str
     visit: str
@@ -64,6 +65,7 @@ class Case:
     session: Session | None = None
     said: list[tuple[str, Answer]] = field(default_factory=list)
     found: tuple[Detector, VideoReader, Scan] | None = None
+    overtaken: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property

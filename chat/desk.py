@@ -140,6 +140,7 @@ class Desk:
         case.state, case.note = "working", ""
         try:
             with self.turns.turn(stopped=stopped, on_wait=lambda place, length: tell(0.0, _in_line(place, length))):
+                case.state, case.note = "working", ""  # another look at it may have ended meanwhile
                 if not case.shown:
                     tell(0.0, "Making a copy that this browser can play")
                     copy_playable(case.source, case.folder / "shown.mp4", stopped)

@@ -4,7 +4,8 @@ A page (a browser's tab) shows one case at a time; what goes on about another on
 alone. Next: chat/shown.py
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from tvad.weights import MissingWeights
 
 TROUBLE = (Refused, Busy, Stopped, Left, MissingWeights)
 
+PAUSE_S = 0.8  # after a word came or went, before the video is looked at again: more may follow
 Step = tuple[Any, ...]  # for the board, the dialogue, the id of the case, the region
 
 
@@ -77,17 +79,68 @@ class Flow:
         except Refused as error:
             yield {"note": str(error)}, [], "", None
             return
-        settings = self.desk.settings_of(who.visit, words(anomaly), words(normal))
+        overtaken = self._overtake(case)
         if not behind:
             self._front[who.page] = case.id
             yield value(case, "Opened.", 0.0), messages(self.desk, case), case.id, None
-        try:
-            for share, note in watched(lambda tell, stop: self.desk.analyse(case, settings, tell, stop)):
-                yield self._about(case, who, value(case, note, share))
-        except TROUBLE as error:
-            yield self._about(case, who, value(case, sentence(error)))
+        if not (yield from self._looked(case, who, anomaly, normal, overtaken)):
             return
         yield self._about(case, who, value(case, ""))
+        yield from self._first(case, who)
+
+    def reword(self, who: Who, shown: str, anomaly: Any, normal: Any) -> Iterator[Step]:
+        """Other words for what is anomalous: look at the video again, and stop looking with the words before. The
+        dialogue stays; what is said from now on is about the new heat."""
+        try:
+            case = self.desk.case(who.visit, shown)
+        except Refused:
+            return  # no video is open: the next one is looked at with these words
+        overtaken = self._overtake(case)
+        if overtaken.wait(PAUSE_S):
+            return
+        rate = case.settings.false_alarms_per_hour if case.analysis else None
+        wanted = self.desk.settings_of(who.visit, words(anomaly), words(normal))
+        if case.state == "ready" and (wanted.anomaly, wanted.normal) == (case.settings.anomaly, case.settings.normal):
+            yield self._about(case, who, value(case, ""))  # as it was; an earlier look may have told how far it is
+            return
+        if not (yield from self._looked(case, who, anomaly, normal, overtaken)):
+            return
+        if rate is not None and rate != case.settings.false_alarms_per_hour:
+            self.desk.recut(case, rate)
+        said = bool(case.said)
+        note = "Looked at with these words; what is said above was about the ones before." if said else ""
+        yield self._about(case, who, value(case, note))
+        if not said:
+            yield from self._first(case, who)
+
+    def _overtake(self, case: Case) -> threading.Event:
+        """End an earlier look at the case; what will end this one."""
+        with case.lock:
+            case.overtaken.set()
+            case.overtaken = threading.Event()
+            return case.overtaken
+
+    def _looked(
+        self, case: Case, who: Who, anomaly: Any, normal: Any, overtaken: threading.Event
+    ) -> Generator[Step, None, bool]:
+        """Look at the video; whether it went to its end."""
+        settings = self.desk.settings_of(who.visit, words(anomaly), words(normal))
+
+        def work(tell: Callable[[float, str], None], stop: Callable[[], bool]) -> None:
+            self.desk.analyse(case, settings, tell, lambda: stop() or overtaken.is_set())
+
+        try:
+            for share, note in watched(work):
+                if not overtaken.is_set():
+                    yield self._about(case, who, value(case, note, share))
+        except TROUBLE as error:
+            if not overtaken.is_set():
+                yield self._about(case, who, value(case, sentence(error)))
+            return False
+        return not overtaken.is_set()
+
+    def _first(self, case: Case, who: Who) -> Iterator[Step]:
+        """Ask the first question, again where it was asked."""
         first = FIRST if not case.said else case.said[0][0]
         if case.said:
             self.desk.take_back(case, 0)

@@ -1,4 +1,5 @@
-"""An answer as Markdown for the page: what a model or a file name says stays plain text, moments become links.
+"""An answer as Markdown for the page: what a model or a file name says stays plain text, moments become links
+and commands of tvad code.
 
 A link is `#t=SECONDS`, `#e=EVENT` or `#k=TRACK`; the page seeks there when it is clicked. Next: chat/board.py
 """
@@ -15,6 +16,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f​-‏‪-‮⁠-�
 _MOMENT = re.compile(
     r"(?P<event>\bevent (?P<event_id>\d+)\b)|(?P<track>\btrack (?P<track_id>\d+)\b)"
     r"|(?P<range>\b(?P<from>\d+(?:\.\d+)?)-\d+(?:\.\d+)?(?= s\b))"
+    r"|(?P<command>`tvad [a-z -]+`)"
     r"|(?P<clock>\b(?:\d+:)?\d{1,2}:\d{2}(?:\.\d)?\b)|(?P<s>\b\d+(?:\.\d+)?(?= (?:s|seconds?)\b))",
     re.IGNORECASE,
 )
@@ -48,6 +50,10 @@ def linked(text: str, evidence: Evidence) -> str:
     events, tracks = {e.id for e in evidence.events}, {t.id for t in evidence.tracks}
     out, at = [], 0
     for m in _MOMENT.finditer(text):
+        if m["command"]:
+            out += [_between(text[at : m.start()]), m[0]]
+            at = m.end()
+            continue
         target = _target(m, events, tracks, evidence.video.duration_s)
         if target:
             out += [_between(text[at : m.start()]), f"[{plain(m[0])}](#{target})"]

@@ -11,8 +11,9 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import wraps
 from html import escape
-from pathlib import Path
+from inspect import isgeneratorfunction
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before the import: later, it has asked outside
@@ -22,12 +23,13 @@ from fastapi import FastAPI
 
 from chat.case import Refused
 from chat.desk import Desk
-from chat.flow import Flow, Who, sentence
+from chat.endpoints import Endpoints
+from chat.exports import KINDS as EXPORTS
+from chat.flow import TROUBLE, Flow, Who, sentence
 from chat.openai_api import Limits as ApiLimits
 from chat.region import Region
 from chat.server import EXAMPLE, Login, make_app, visit_of
-from chat.shown import described, elsewhere, listing, messages, named, number, said_alone, value
-from chat.turns import Busy
+from chat.shown import elsewhere, listing, messages, named, number, said_alone, value
 from tvad.presets import get_preset
 from tvad.weights import MissingWeights
 
@@ -44,6 +46,22 @@ HEAD = (
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 MANY: dict[str, Any] = HIDDEN | {"trigger_mode": "multiple"}  # of several videos at a time
 FETCH = "async_move_resource_to_block_cache"  # of gradio's parts
+# Of endpoints for programs: labels of what each takes and gives (chat/endpoints.py).
+WORDS = ("anomaly", "normal", "per_hour")
+ENDPOINTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "describe": (("file", "question", *WORDS), ("answer",)),
+    "analyse": (("file", *WORDS), ("found",)),
+    "look_again": (("video", *WORDS), ("found",)),
+    "videos": ((), ("found",)),
+    "forget": (("video",), ("note",)),
+    "events": (("video", "per_hour"), ("found",)),
+    "heat": (("video", "t_s"), ("picture", "found")),
+    "export": (("video", "kind"), ("file",)),
+    "ask": (("video", "question", "region"), ("text", "answer")),
+    "dialogue": (("video", "kept"), ("found",)),
+    "calibrate": (("clips", "video or clips", "start_s", "end_s"), ("found",)),
+    "uncalibrate": ((), ("note",)),
+}
 CACHE_S = (600, 3600)  # how often what programs sent is looked through, and the age at which it goes
 
 
@@ -175,18 +193,17 @@ def build(desk: Desk) -> gr.Blocks:
                         )
                         for usual, label, info in (
                             (preset.anomaly, "Anomalous", "Words of yours or of the list; none: all of the list"),
-                            (preset.normal, "Normal", "The same for what is ordinary"),
+                            (preset.normal, "Normal", "What is ordinary. The video is looked at again at once"),
                         )
                     )
-                    again = gr.Button("Look again with these words", size="sm")
                 with gr.Accordion("What is normal before this camera", open=False):
                     part("normal")  # it comes to be when this is opened; its events are the board's
         hands = Hands(desk)
-        _for_programs(hands)
+        _for_programs(Endpoints(desk))
         given = [anomaly, normal]
         out = [board, chat, shown, region]
         opened = board.opened(hands.opened, given, out, **MANY)
-        looked = again.click(hands.again, [shown, *given], out, **HIDDEN)
+        looked = gr.on([anomaly.input, normal.input], hands.reworded, [shown, *given], out, **MANY)
         learnt = board.learn(hands.learn, [shown, *given], out, **HIDDEN)
         forgot = board.forget(hands.unlearn, [shown, *given], out, **HIDDEN)
         board.chosen(hands.chosen, None, [*out, way], queue=False, **MANY)
@@ -211,16 +228,53 @@ def build(desk: Desk) -> gr.Blocks:
     return blocks
 
 
-def _for_programs(hands: "Hands") -> None:
+def _for_programs(ends: Endpoints) -> None:
     """Endpoints for gradio_client, see docs/SERVE.md: widgets that nobody sees say their types."""
     with gr.Row(visible=False):
-        video, found = gr.File(label="video"), gr.JSON(label="answer")
-        texts = [gr.Textbox(label=name) for name in ("question", "anomaly", "normal")]
-        rate, button = gr.Number(label="per_hour", value=0, minimum=0), gr.Button("describe")
-    # Gradio's own example is a file at an address outside.
-    example = {"path": "clip.mp4", "meta": {"_type": "gradio.FileData"}}
-    video.example_payload = video.example_value = lambda: example  # type: ignore[method-assign]
-    button.click(hands.describe, [video, *texts, rate], found, api_name="describe")
+        for name, (takes, gives) in ENDPOINTS.items():
+            given = [_widget(label) for label in takes]
+            button = gr.Button(name)
+            button.click(_endpoint(getattr(ends, name)), given, [_widget(label) for label in gives], api_name=name)
+
+
+def _widget(label: str) -> Any:
+    """What has the type of an argument or of what comes back."""
+    if label in ("file", "clips", "picture"):
+        made = gr.File(label=label, file_count="multiple" if label == "clips" else "single")
+        # Gradio's own example is a file at an address outside.
+        example = {"path": "clip.mp4", "meta": {"_type": "gradio.FileData"}}
+        several = [example] if label == "clips" else example
+        made.example_payload = made.example_value = lambda: several  # type: ignore[method-assign]
+        return made
+    if label == "kind":
+        return gr.Radio(list(EXPORTS), value="report", label=label)
+    if label in ("per_hour", "t_s", "start_s", "end_s", "kept"):
+        least = -1 if label == "kept" else 0
+        return gr.Number(label=label, value=least, minimum=least, precision=0 if label == "kept" else None)
+    if label in ("region", "found", "answer"):
+        return gr.JSON(label=label)
+    return gr.Textbox(label=label, value=None if label == "video" else "")
+
+
+def _endpoint(work: Any) -> Any:
+    """For gradio: what is refused, as an error that it tells."""
+
+    def once(*given: Any) -> Any:
+        try:
+            return work(*given)
+        except TROUBLE as error:
+            raise gr.Error(str(error)) from None
+
+    def several(*given: Any) -> Any:
+        try:
+            yield from work(*given)
+        except TROUBLE as error:
+            raise gr.Error(str(error)) from None
+
+    told = wraps(work)(several if isgeneratorfunction(work) else once)
+    if "request" in work.__annotations__:
+        told.__annotations__ = work.__annotations__ | {"request": gr.Request}
+    return told
 
 
 class Hands:
@@ -228,25 +282,6 @@ class Hands:
 
     def __init__(self, desk: Desk) -> None:
         self.desk, self.flow = desk, Flow(desk, gr.skip())
-
-    def describe(self, video: str, question: str, anomaly: str, normal: str, per_hour: float = 0.0) -> dict[str, Any]:
-        """Look at a video and answer a question about it: answer, has_anomaly, confidence, events, tracks, citations.
-
-        Args:
-            video: the file.
-            question: "" for "What is anomalous?".
-            anomaly: words with commas between, "" for the usual ones.
-            normal: the same for what is ordinary.
-            per_hour: false alarms to put up with, 0 for the usual ones.
-        """
-        # Gradio has put the file there; nothing else is taken, whatever a request names.
-        home, path = Path(os.environ["GRADIO_TEMP_DIR"]).resolve(), Path(video or "").resolve()
-        if not path.is_file() or not path.is_relative_to(home):
-            raise gr.Error("a video is missing")
-        try:
-            return described(self.desk, path, path.name, question or "", anomaly, normal, per_hour or 0.0)
-        except (Refused, Busy, MissingWeights) as error:
-            raise gr.Error(str(error)) from None
 
     def load(self, request: gr.Request) -> tuple[Any, ...]:
         """What this browser had open."""
@@ -262,8 +297,9 @@ class Hands:
         behind = told(event).get("behind") is True
         yield from self.flow.look(who(request), str(event.id), anomaly, normal, behind)
 
-    def again(self, shown: str, anomaly: Any, normal: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        yield from self.flow.look(who(request), shown, anomaly, normal)
+    def reworded(self, shown: str, anomaly: Any, normal: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """A word came or went."""
+        yield from self.flow.reword(who(request), shown, anomaly, normal)
 
     def learn(
         self, shown: str, anomaly: Any, normal: Any, event: gr.EventData, request: gr.Request

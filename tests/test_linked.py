@@ -43,6 +43,12 @@ def test_a_stretch_links_to_its_begin() -> None:
     assert "[12.5-17.9](#t=12.5)" in linked("event 2, 12.5-17.9 s", three_events())
 
 
+def test_commands_are_code_and_nothing_else_is() -> None:
+    assert linked("trust it less (`tvad calibrate`).", three_events()) == "trust it less (`tvad calibrate`)."
+    for text in ("`<b>`", "`tvad <b>`", "`tvad\ncalibrate`", "``tvad calibrate", "`rm -rf`"):
+        assert "`" not in linked(text, three_events())
+
+
 def test_moments_beyond_the_video_are_no_links() -> None:
     evidence = three_events()
     assert linked("at 31.0 s and 1:00:00", evidence) == plain("at 31.0 s and 1:00:00")

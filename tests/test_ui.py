@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +17,10 @@ pytest.importorskip("gradio")
 import gradio
 from starlette.testclient import TestClient
 
+from chat import flow
 from chat.case import Refused
 from chat.desk import Desk
+from chat.endpoints import Endpoints
 from chat.server import COOKIE
 from chat.shown import messages, stretch, words
 from chat.ui import Hands, page
@@ -77,7 +80,8 @@ def test_gradio_gives_no_file_of_this_machine_away(desk: Desk, tiny_video: Make,
 def test_events_do_not_take_files_that_a_request_names(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradio 6.31, mounted, would hand any path to a function, if the page did not say that it was launched."""
     reached: list[str] = []
-    monkeypatch.setattr(Hands, "describe", lambda self, video, *words: reached.append(video))
+    for name in ("describe", "analyse", "calibrate"):
+        monkeypatch.setattr(Endpoints, name, lambda self, video, *words: reached.append(video))
     app = page(desk)
     client = TestClient(app)
     config = client.get("/config").json()
@@ -95,22 +99,6 @@ def test_events_do_not_take_files_that_a_request_names(desk: Desk, monkeypatch: 
     assert client.get("/gradio_api/file=/etc/passwd").status_code == 403
 
 
-def test_programs_may_name_no_file_of_this_machine(desk: Desk, tiny_video: Make, tmp_path: Path) -> None:
-    hands = Hands(desk)
-    for path in (str(tiny_video("mine.mp4")), "/etc/passwd", "", None):
-        with pytest.raises(gradio.Error, match="a video is missing"):
-            hands.describe(path, "What?", "", "")  # type: ignore[arg-type]
-    home = tmp_path / "gradio"
-    home.mkdir()
-    (home / "link.mp4").symlink_to("/etc/passwd")
-    with pytest.raises(gradio.Error, match="a video is missing"):
-        hands.describe(str(home / "link.mp4"), "What?", "", "")
-    (home / "sent.mp4").write_bytes(tiny_video("sent.mp4").read_bytes())
-    found = hands.describe(str(home / "sent.mp4"), "", "", "")
-    assert found["answer"].startswith("From 5.0") and len(found["events"]) == 3
-    assert desk.cases("") == [] and list(desk.root.iterdir()) == []
-
-
 def test_nobody_is_offered_private_events_as_an_interface(desk: Desk) -> None:
     info = TestClient(page(desk)).get("/gradio_api/info").json()
     assert not [name for name in info.get("named_endpoints", {}) if name.startswith("/stopped")]
@@ -123,8 +111,55 @@ def test_a_video_is_looked_at_and_the_first_question_asked(desk: Desk, tiny_vide
     assert notes[0] == "Opened." and notes[-1] == "" and case.state == "ready"
     assert texts(told[-1][1])[0] == "What is anomalous?" and "(#e=1)" in texts(told[-1][1])[1]
     assert told[-1][1][-1]["options"][0]["value"].startswith("What does the target")
-    again = list(hands.again(case.id, "bicycle , cart,", "", asker()))
-    assert case.settings.anomaly == ("bicycle", "cart") and len(case.said) == 1 and texts(again[-1][1])
+
+
+def test_a_word_that_comes_or_goes_is_looked_for_at_once(
+    desk: Desk, tiny_video: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "PAUSE_S", 0.05)
+    hands, case = Hands(desk), opened(desk, tiny_video())
+    list(hands.opened("", "", event(id=case.id), asker()))
+    desk.recut(case, 500.0)
+    looked, version = case.looked, case.version
+    told = list(hands.reworded(case.id, ["bicycle", "cart"], [], asker()))
+    assert case.settings.anomaly == ("bicycle", "cart") and case.looked == looked + 1 and case.version > version
+    # The dialogue and the person's threshold stay.
+    assert case.asked == ["What is anomalous?"] and case.settings.false_alarms_per_hour == 500.0
+    assert "with these words" in told[-1][0]["note"] and all(part == gradio.skip() for part in told[-1][1:])
+    assert [step[0]["note"] for step in hands.reworded(case.id, ["bicycle", "cart"], [], asker())] == [""]
+    assert case.looked == looked + 1  # nothing changed
+    assert (
+        list(hands.reworded(case.id, ["cart"], [], asker("b"))) == []
+        and list(hands.reworded("", [], [], asker())) == []
+    )
+
+
+def test_a_word_ends_the_look_with_the_words_before(
+    tmp_path: Path, tiny_video: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "PAUSE_S", 0.05)
+    looking, go_on = threading.Event(), threading.Event()
+
+    def hook() -> None:
+        looking.set()
+        assert go_on.wait(10)
+
+    slow = make_desk(tmp_path, monkeypatch, hook=hook)
+    hands, case = Hands(slow), opened(slow, tiny_video())
+    first: list[Any] = []
+    thread = threading.Thread(target=lambda: first.extend(hands.opened(["cart"], [], event(id=case.id), asker())))
+    thread.start()
+    assert looking.wait(10)
+    second = hands.reworded(case.id, ["dog"], [], asker())
+    rest: list[Any] = []
+    other = threading.Thread(target=lambda: rest.extend(second))
+    other.start()
+    while slow.turns.waiting == 0:  # it stands in line behind the first
+        time.sleep(0.01)
+    go_on.set()
+    thread.join(10), other.join(10)
+    assert case.settings.anomaly == ("dog",) and case.looked == 1 and case.asked == ["What is anomalous?"]
+    assert not any("Stopped" in str(step[0]) for step in [*first, *rest]) and case.state == "ready"
 
 
 def test_what_goes_wrong_is_said_in_the_page(desk: Desk, tiny_video: Make) -> None:

@@ -3,7 +3,7 @@
 import { Events } from "./events.js";
 import { Normal } from "./normal.js";
 import { Opening } from "./opening.js";
-import { clock, make, url } from "./parts.js";
+import { clock, make, url, worded } from "./parts.js";
 import { Picture } from "./picture.js";
 import { Timeline, coloured } from "./timeline.js";
 
@@ -37,7 +37,7 @@ class Board {
   }
 
   tell(text, share = null) {
-    this.note.textContent = text;
+    this.note.replaceChildren(...worded(text));
     this.bar.hidden = share === null;
     if (share !== null) this.bar.value = share;
   }
@@ -106,8 +106,8 @@ class Board {
       const go = () => { video.currentTime = first ? first.peak_s : 0; };
       if (video.readyState) go(); else video.addEventListener("loadedmetadata", go, { once: true });
     }
-    this.about.textContent = `${data.calibration === "scene" ? "Calibrated on this camera" : "Not calibrated: judged against the clip's own frequent patterns"}; ${data.made_by}.`
-      + (data.warnings.length ? ` ${data.warnings.join(" ")}` : "");
+    this.about.replaceChildren(...worded(`${data.calibration === "scene" ? "Calibrated on this camera" : "Not calibrated: judged against the clip's own frequent patterns"}; ${data.made_by}.`
+      + (data.warnings.length ? ` ${data.warnings.join(" ")}` : "")));
   }
 
   heat(data) {
@@ -172,7 +172,10 @@ window.tvadBoard = (part, element, say, props, watch) => {
   const root = part === "normal" ? board.normal.root : board.root;
   const place = () => {
     const home = element.querySelector(".tv-home") || element;
-    if (root.parentNode !== home) home.replaceChildren(root);
+    if (root.parentNode === home) return;
+    const held = root.contains(document.activeElement) ? document.activeElement : null;
+    home.replaceChildren(root);
+    held?.focus({ preventScroll: true });  // moved, it would lose the keys
   };
   place();
   if (part === "normal") { watch("value", place); board.normal.load(); return; }

@@ -29,6 +29,9 @@ export function clock(t) {
   return `${minutes}:${seconds < 10 ? "0" : ""}${seconds.toFixed(1)}`;
 }
 
+// Text whose `commands` are shown as such; never markup.
+export const worded = (text) => text.split(/`([^`]+)`/).map((part, n) => (n % 2 ? make("code", {}, part) : part));
+
 export const url = (path) => new URL(path, document.baseURI.split("#")[0].split("?")[0]).href;
 export const limits = () => JSON.parse(document.querySelector("meta[name=tvad-limits]")?.content || "{}");
 export const between = (value, low, high) => Math.min(Math.max(value, low), high);
