@@ -124,6 +124,21 @@ def test_backbone_patches_come_back_to_their_places(loaded: Loaded) -> None:
     block.load_state_dict(kept)
 
 
+@pytest.mark.parametrize("size", [(32, 64), (64, 32)])
+def test_backbone_sees_the_corners_of_wide_and_tall_pictures(loaded: Loaded, size: tuple[int, int]) -> None:
+    shown, times = np.full((2, *size, 3), 40, np.uint8), np.arange(2.0)
+    plain = loaded.look(shown, times, (0,)).taps[0]
+    h, w = plain.shape[1:3]
+    assert loaded.family.model_type != "llava" or h / w == size[0] / size[1]  # margins are no part of the heat
+    for row, column in [(0, 0), (0, 1), (1, 0), (1, 1)]:
+        odd = shown.copy()
+        corner = odd[:, row * (size[0] - 8) :, column * (size[1] - 8) :][:, :8, :8]
+        corner[:] = np.linspace(0, 255, 8)[None, None, :, None]
+        change = (loaded.look(odd, times, (0,)).taps[0] - plain).abs().amax(-1)[0]
+        at = np.unravel_index(int(change.argmax()), change.shape)
+        assert at == (row * (h - 1), column * (w - 1))
+
+
 def test_backbone_frames_pass_the_tower_once_for_heat_and_language(loaded: Loaded) -> None:
     before = loaded.passes
     calls = []

@@ -27,7 +27,7 @@ from tvad.lvlm.loaded import load
 from tvad.lvlm.lora import LoraConfig, add_lora, lora_weights
 from tvad.lvlm.rae import RegionAwareEncoder
 from tvad.lvlm.tokens import RaeConfig, n_tokens
-from tvad.lvlm.tower_heat import decoder_config, tower_heat
+from tvad.lvlm.tower_heat import decoder_config, decoder_of, tower_heat
 from tvad.lvlm.view import ViewConfig, view_of
 from tvad.presets import PRESETS, get_preset
 from tvad.seeing import look_at, moments, ready
@@ -193,7 +193,11 @@ def test_lvlm_with_an_adapter_reads_heat_of_its_own_tower(
     seen = loaded.look(frames, times, loaded.taps())
     words = analysis.evidence.settings
     heat = tower_heat(
-        loaded, seen, adapter.config.ahd or {}, adapter.ahd, words.get("anomaly") or (), words.get("normal") or ()
+        loaded,
+        seen,
+        decoder_of(loaded, adapter.config.ahd or {}, adapter.ahd),
+        words.get("anomaly") or (),
+        words.get("normal") or (),
     )
     np.testing.assert_allclose(found.heat, heat, atol=1e-5)
     curves = replace(analysis.curves, heat=heat.astype(np.float16), heat_times_s=seen.pictures.times_s)

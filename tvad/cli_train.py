@@ -10,7 +10,14 @@ from tvad.cli_exit import checked, named_failures
 
 app = typer.Typer(help="Train the parts that learn.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Option("--data", metavar="FOLDER", help="Cached clips, in train/ and validation/.")]
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Cached clips, in train/ and validation/; with --preset videos and their masks, as tvad synth makes them.",
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The checkpoint; an unfinished run in it goes on.")]
 
 
@@ -26,32 +33,47 @@ def heatmap(
     steps: Annotated[int, typer.Option(help="Updates.")] = 2000,
     clips: Annotated[int, typer.Option(help="Clips an update.")] = 8,
     runs: Annotated[int, typer.Option(help="Runs of four frames of each clip.")] = 2,
-    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate: 0.001, with --preset 0.0001.")] = None,
     look_lr: Annotated[float, typer.Option(help="Share of it for what the looks of things say; 0 keeps that.")] = 0.0,
     appearance_lr: Annotated[float, typer.Option(help="Share of it for what cells look like; 0 keeps that.")] = 1.0,
     loss: Annotated[str, typer.Option(help="focal+dice, or ref: plain cross-entropy.")] = "focal+dice",
     every: Annotated[int, typer.Option(help="Updates between two measurements on validation/.")] = 100,
-    hidden: Annotated[int, typer.Option(help="Width of the projections' hidden layers.")] = 128,
+    hidden: Annotated[
+        int | None, typer.Option(help="Width of the projections' hidden layers: 128, with --preset 1024.")
+    ] = None,
     context: Annotated[
         int, typer.Option(help="Cells around a cell that the movement's projection sees: odd, or 0.")
     ] = 5,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     precision: Annotated[str, typer.Option(help="no or bf16.")] = "no",
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Of a full-size language model: a decoder on its own vision tower.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Of that model; else where tvad models pull put it.")
+    ] = None,
+    folder_kind: Annotated[
+        str, typer.Option(help="With --preset: synthetic (tvad synth) or masks (training.datasets.masks).")
+    ] = "synthetic",
+    frames: Annotated[int, typer.Option(help="With --preset: of a stretch; 0 for the model's own number.")] = 0,
+    device: Annotated[str, typer.Option(help="With --preset: cuda or cpu.")] = "cuda",
+    dtype: Annotated[str, typer.Option(help="With --preset: of the model: bf16, fp16 or fp32.")] = "bf16",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Train the anomaly heatmap decoder on cached clips (python -m training.heatmap.features makes them)."""
+    """Train the anomaly heatmap decoder: on cached clips (python -m training.heatmap.features makes them), or with
+    --preset on the vision tower of a full-size language model, for `tvad train lvlm --preset ... --ahd OUT`."""
     with named_failures():
         from training.heatmap.data import Folder
-        from training.heatmap.loop import Run, TrainConfig, fit
-        from training.heatmap.model import mini_config
+        from training.heatmap.loop import Run, TrainConfig, fit, learn_from
+        from training.heatmap.model import HIDDEN, mini_config
 
         config = checked(
             lambda: TrainConfig(
                 steps=steps,
                 clips=clips,
                 runs=runs,
-                lr=lr,
+                lr=lr or (1e-4 if preset else 1e-3),
                 look_lr=look_lr,
                 appearance_lr=appearance_lr,
                 loss=loss,
@@ -61,10 +83,19 @@ def heatmap(
                 threads=threads,
             )
         )
+        say = (lambda line: None) if quiet else cli_show.say
+        if preset is not None:
+            from training.heatmap.tower import TowerOptions, open_lessons
+
+            wanted = TowerOptions(data, preset, weights, folder_kind, frames, hidden or 1024, device, dtype)
+            lessons, model = checked(lambda: open_lessons(wanted))
+            checked(Run(out, config, model).read)
+            checked(lambda: learn_from(lessons, out, config, model, say, device=device))
+            cli_show.print_paths({"decoder": out})
+            return
         folder = checked(lambda: Folder(data, "train"))
         held = checked(lambda: Folder(data, "validation")) if (data / "validation").is_dir() else None
-        model = checked(lambda: mini_config(hidden, context))
-        say = (lambda line: None) if quiet else cli_show.say
+        model = checked(lambda: mini_config(hidden or HIDDEN, context))
         checked(Run(out, config, model).read)
         fit(folder, held, out, config, model, say)
         cli_show.print_paths({"decoder": out})

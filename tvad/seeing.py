@@ -77,19 +77,29 @@ def shown(analysis: Analysis, loaded: Any, adapter: Adapter | None, frames: np.n
     """Show a loaded model the frames (`look_at`) of a video. ValueError for an adapter that does not fit."""
     if adapter is None:
         return Ready(_watching(loaded, loaded.look(frames, times_s)), None, (1.0, 0.0), times_s)
-    from tvad.lvlm.tower_heat import layers_of, tower_heat
-
-    config = adapter.config
-    seen = loaded.look(frames, times_s, layers_of(config.ahd) if config.ahd else ())
-    curves, heat = analysis.curves, None
-    if config.ahd:
-        words = analysis.evidence.settings
-        heat = tower_heat(loaded, seen, config.ahd, adapter.ahd, words.get("anomaly") or (), words.get("normal") or ())
-        curves = with_heat(curves, heat, seen.pictures.times_s)
+    from tvad.lvlm.tower_heat import decoder_of
     from tvad.lvlm.view import view_of
 
+    config = adapter.config
+    decoder = decoder_of(loaded, config.ahd, adapter.ahd) if config.ahd else None
+    seen, curves, heat = looked(analysis, loaded, decoder, frames, times_s)
     given = adapter.embed(view_of(analysis.evidence, curves, config=config.rae.view))
     return Ready(_watching(loaded, seen), given, adapter.yes_no, times_s, heat)
+
+
+def looked(
+    analysis: Analysis, loaded: Any, decoder: Any, frames: np.ndarray, times_s: np.ndarray
+) -> tuple[Any, Curves, np.ndarray | None]:
+    """One pass of the frames through the tower, for answering and for training alike: what was seen, and with a decoder
+    the curves with its heat, and that heat (T', h, w); without one (None) those of the analysis, and None."""
+    if decoder is None:
+        return loaded.look(frames, times_s), analysis.curves, None
+    from tvad.lvlm.tower_heat import layers_of, tower_heat
+
+    words = analysis.evidence.settings
+    seen = loaded.look(frames, times_s, layers_of(decoder.config.to_dict()))
+    heat = tower_heat(loaded, seen, decoder, words.get("anomaly") or (), words.get("normal") or ())
+    return seen, with_heat(analysis.curves, heat, seen.pictures.times_s), heat
 
 
 def with_heat(curves: Curves, heat: np.ndarray, times_s: np.ndarray) -> Curves:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -86,6 +86,54 @@ class TrainConfig:
         return self.lr * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
+class Lessons(Protocol):
+    """What a decoder learns from: cached clips (`CachedLessons`), or a tower that looks (training/heatmap/tower.py)."""
+
+    def start(self, model: DecoderConfig, seed: int) -> HeatmapDecoder:
+        """The decoder before training."""
+        ...
+
+    def batch(self, step: int, number: int, config: TrainConfig, model: DecoderConfig) -> Batch:
+        """What part `number` of a step learns from: a function of its arguments alone."""
+        ...
+
+    def select(self, decoder: HeatmapDecoder, step: int) -> SelectionScore:
+        """How good it is, on what it does not learn from."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """Clips: "normal", "anomalous", "validation"."""
+        ...
+
+    def write(self, out: Path, decoder: HeatmapDecoder, about: dict[str, Any]) -> None:
+        """The checkpoint."""
+        ...
+
+
+@dataclass(frozen=True)
+class CachedLessons:
+    """Cached clips of the small preset; validation None: nothing to select on."""
+
+    data: Folder
+    validation: Folder | None
+
+    def start(self, model: DecoderConfig, seed: int) -> HeatmapDecoder:
+        return new_decoder(model, seed)
+
+    def batch(self, step: int, number: int, config: TrainConfig, model: DecoderConfig) -> Batch:
+        return batch_at(self.data, config.seed, step, number, config.augment, config.runs)
+
+    def select(self, decoder: HeatmapDecoder, step: int) -> SelectionScore:
+        return selection(decoder, self.validation) if self.validation else SelectionScore.none(step)
+
+    def counts(self) -> dict[str, int]:
+        held = len(self.validation.paths) if self.validation else 0
+        return {"normal": len(self.data.normal), "anomalous": len(self.data.anomalous), "validation": held}
+
+    def write(self, out: Path, decoder: HeatmapDecoder, about: dict[str, Any]) -> None:
+        write_checkpoint(out, decoder, about)
+
+
 def fit(
     data: Folder,
     validation: Folder | None,
@@ -95,24 +143,38 @@ def fit(
     say: Say = print,
     stop_at: int | None = None,
 ) -> HeatmapDecoder:
+    """`learn_from` cached clips, by the small preset's decoder."""
+    lessons = CachedLessons(data, validation)
+    return learn_from(lessons, out, config or TrainConfig(), model or mini_config(), say, stop_at)
+
+
+def learn_from(
+    lessons: Lessons,
+    out: Path,
+    config: TrainConfig,
+    model: DecoderConfig,
+    say: Say = print,
+    stop_at: int | None = None,
+    device: str = "",
+) -> HeatmapDecoder:
     """Train, or go on training what is in `out`. Returns the best decoder. ValueError where `out` holds another run.
 
-    stop_at: end before this update, as if the process had been killed after its last save.
+    stop_at: end before this update, as if the process had been killed after its last save. device: "cpu" keeps away
+    from a GPU that is there.
     """
     from accelerate import Accelerator
 
-    config = config or TrainConfig()
     if config.threads:
         torch.set_num_threads(config.threads)
-    accelerator = Accelerator(mixed_precision=config.precision)
-    run = Run(out, config, model or mini_config())
-    decoder = new_decoder(run.model, config.seed)
+    accelerator = Accelerator(mixed_precision=config.precision, cpu=device == "cpu")
+    run = Run(out, config, model)
+    decoder = lessons.start(run.model, config.seed)
     optimizer = torch.optim.AdamW(groups_of(decoder, config), config.lr, weight_decay=config.weight_decay)
     step, best = run.resume(decoder, optimizer)
     main = accelerator.is_main_process
     if main:
         run.trim_log(step)
-        say(_opening(data, validation, out, step, config, str(accelerator.device)))
+        say(_opening(lessons.counts(), out, step, config, str(accelerator.device)))
     prepared, optimizer = accelerator.prepare(decoder, optimizer)
     began, first = time.monotonic(), step
     sums: dict[str, float] = {}
@@ -122,7 +184,7 @@ def fit(
         optimizer.zero_grad(set_to_none=True)
         for part in range(config.clips):
             number = part * accelerator.num_processes + accelerator.process_index
-            batch = batch_at(data, config.seed, step, number, config.augment, config.runs).to(accelerator.device)
+            batch = lessons.batch(step, number, config, run.model).to(accelerator.device)
             for name, value in learn(prepared, batch, config, accelerator.backward).items():
                 sums[name] = sums.get(name, 0.0) + value
         norm = accelerator.clip_grad_norm_(prepared.parameters(), config.clip_norm)
@@ -137,12 +199,12 @@ def fit(
         if step % config.log_every == 0:
             sums = {}
         if main and (step % config.every == 0 or step == config.steps):
-            score = selection(decoder, validation) if validation else SelectionScore.none(step)
+            score = lessons.select(decoder, step)
             run.log({"step": step, "selection": score.value, **score.figures})
             say(f"  selection {score.value:.4f}  " + "  ".join(f"{k} {v:.3f}" for k, v in score.figures.items()))
             if best is None or score.value > best:
                 best = score.value
-                write_checkpoint(out, decoder, run.about(step, score, data))
+                lessons.write(out, decoder, run.about(step, score, lessons.counts()))
             run.save(decoder, optimizer, step, best)
     accelerator.wait_for_everyone()
     return HeatmapDecoder.load(out) if (out / "model.safetensors").is_file() else decoder
@@ -240,9 +302,9 @@ class Run:
             kept = [x for x in path.read_text(encoding="utf-8").splitlines() if _step_of(x) <= step]
             write_atomic(path, lambda file: file.write("".join(f"{x}\n" for x in kept).encode()))
 
-    def about(self, step: int, score: SelectionScore, data: Folder) -> dict[str, Any]:
+    def about(self, step: int, score: SelectionScore, counts: dict[str, int]) -> dict[str, Any]:
         """Where the weights come from."""
-        clips = {"normal": len(data.normal), "anomalous": len(data.anomalous)}
+        clips = {name: counts[name] for name in ("normal", "anomalous")}
         return {"step": step, "selection": score.value, **score.figures, "data": clips, **self.identity()["config"]}
 
 
@@ -253,12 +315,13 @@ def _step_of(line: str) -> float:
         return math.inf  # a line cut short
 
 
-def _opening(data: Folder, validation: Folder | None, out: Path, step: int, config: TrainConfig, device: str) -> str:
-    chosen = f"selected on {len(validation.paths)}" if validation else "nothing to select on: the last weights are kept"
+def _opening(counts: dict[str, int], out: Path, step: int, config: TrainConfig, device: str) -> str:
+    held = counts["validation"]
+    chosen = f"selected on {held}" if held else "nothing to select on: the last weights are kept"
     begin = f"goes on at step {step}" if step else "begins"
     return (
-        f"{begin}: {config.steps} steps of {config.clips} clips on {device}; {len(data.normal)} normal and "
-        f"{len(data.anomalous)} anomalous clips, {chosen}; writes {out}"
+        f"{begin}: {config.steps} steps of {config.clips} clips on {device}; {counts['normal']} normal and "
+        f"{counts['anomalous']} anomalous clips, {chosen}; writes {out}"
     )
 
 

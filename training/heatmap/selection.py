@@ -45,7 +45,7 @@ def selection(decoder: torch.nn.Module, folder: Folder) -> SelectionScore:
         labels.append(target.any((1, 2)))
         levels.append(frame_level(level))
         real.append(np.full(len(level), clip.real))
-        cells += _cell_auc(level, target)
+        cells += cell_auc(level, target)
         words += _word_auc(decoder, clip)
     y, x, r = (np.concatenate(v) for v in (labels, levels, real))
     figures = {}
@@ -73,7 +73,7 @@ def levels_of(decoder: torch.nn.Module, clip: CachedClip, question: Question) ->
     return out
 
 
-def _cell_auc(level: np.ndarray, target: np.ndarray) -> list[float]:
+def cell_auc(level: np.ndarray, target: np.ndarray) -> list[float]:
     hot = target.any((1, 2))
     return [auc(level[hot].ravel(), target[hot].ravel())] if hot.any() else []
 
@@ -89,4 +89,4 @@ def _word_auc(decoder: torch.nn.Module, clip: CachedClip) -> list[float]:
     wanted = meaning(word, clip)
     question = general(clip)
     level = levels_of(decoder, clip, Question((word,), question.normal, wanted))
-    return _cell_auc(level, clip.targets(wanted))
+    return cell_auc(level, clip.targets(wanted))

@@ -21,6 +21,8 @@ from typing import Any
 
 import torch
 
+from heatmap.decoder import HeatmapDecoder
+from training.heatmap.tower import trained_for
 from training.lvlm.checkpoint import found, load_checkpoint, save_checkpoint
 from training.lvlm.full_data import Clips, order, packed, read_lines
 from training.lvlm.full_tuned import FullTuned
@@ -45,8 +47,9 @@ class FullOptions:
     learning rates at their highest, after warm_up steps; they end at `last` of that. decay: of matrices of the region
     encoder. rank, alpha, dropout, mlp: of the low-rank matrices. slices, rows, columns, base: of the heat that the
     region encoder reads. quantise: nf4 or int8 for the language model (QLoRA). checkpointing: layers compute their
-    inside again instead of keeping it. every: steps between checkpoints. dry_run: say what memory and time it would
-    take, and stop.
+    inside again instead of keeping it. every: steps between checkpoints. ahd: folder of a decoder on this model's tower
+    (tvad train heatmap --preset), whose heat is shown in training and in answering, "" for that of the analysis.
+    dry_run: say what memory and time it would take, and stop.
     """
 
     preset: str = "qwen2.5-vl-7b"
@@ -80,6 +83,7 @@ class FullOptions:
     quantise: str = ""
     attention: str = "sdpa"
     checkpointing: bool = True
+    ahd: str = ""
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -89,12 +93,14 @@ class FullOptions:
             raise ValueError("steps, batch, longest, turns and every are 1 or more, frames 0 or more")
         Choice(quantise=self.quantise)
 
-    def config(self, backbone: str, width: int) -> AdapterConfig:
-        """Of a new adapter for a language model of this width."""
+    def config(self, backbone: str, width: int, decoder: HeatmapDecoder | None = None) -> AdapterConfig:
+        """Of a new adapter for a language model of this width. decoder: on its tower."""
         view = ViewConfig(slices=self.slices, grid=(self.rows, self.columns), pictures=0)
         rae = RaeConfig(view=view, width=width, hidden=min(1024, 4 * width), base=self.base)
         lora = LoraConfig(self.rank, self.alpha, self.dropout, self.mlp)
-        return AdapterConfig(backbone=backbone, placeholder=PLACEHOLDER, rae=rae, lora=lora)
+        # As a file would give it back.
+        ahd = json.loads(json.dumps(decoder.config.to_dict())) if decoder is not None else None
+        return AdapterConfig(backbone=backbone, placeholder=PLACEHOLDER, rae=rae, lora=lora, ahd=ahd)
 
     def rate(self, step: int) -> float:
         """Share of the learning rates at a step: a straight warm-up, then half a cosine down to `last`."""
@@ -130,11 +136,13 @@ class FullTraining:
         folder = weights_of(preset, Choice(weights=Path(o.weights) if o.weights else None))
         loaded = load(folder, str(self.accelerator.device), o.dtype, o.quantise, o.attention)
         self.check(loaded, preset.backbone, folder)
-        self.tuned = FullTuned(o.config(preset.backbone, loaded.width), loaded, o.checkpointing)
+        decoder = trained_for(Path(o.ahd), loaded) if o.ahd else None
+        self.tuned = FullTuned(o.config(preset.backbone, loaded.width, decoder), loaded, o.checkpointing, decoder)
         frames = o.frames or loaded.family.frames
         if clips is None:
             lines = read_lines(Path(o.data), o.split, Path(o.clips) if o.clips else None)
-            clips = Clips(lines, self.tuned.config.rae, o.preset, frames, o.turns)
+            tower = (self.tuned.loaded, decoder) if decoder is not None else None
+            clips = Clips(lines, self.tuned.config.rae, o.preset, frames, o.turns, tower=tower)
         self.clips = clips
         optimiser = torch.optim.AdamW(self.tuned.groups(o.rae_rate, o.lora_rate, o.decay), betas=(0.9, 0.98))
         self.rates = [group["lr"] for group in optimiser.param_groups]

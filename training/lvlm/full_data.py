@@ -17,7 +17,7 @@ from chat.prompt import build_seeing_messages
 from tvad.evidence import Analysis
 from tvad.lvlm.tokens import RaeConfig, n_tokens
 from tvad.lvlm.view import View, view_of
-from tvad.seeing import look_at
+from tvad.seeing import look_at, looked
 from tvad.settings import Settings
 
 
@@ -34,17 +34,20 @@ class Asked:
 
 @dataclass(frozen=True)
 class Shown:
-    """A line ready to learn from. frames (T, H, W, 3) uint8 at times_s (T,); messages: with their answers."""
+    """A line ready to learn from. frames (T, H, W, 3) uint8 at times_s (T,); messages: with their answers. seen: what
+    the model's tower made of the frames where its heat was wanted, else None."""
 
     id: str
     frames: np.ndarray
     times_s: np.ndarray
     view: View
     messages: list[dict[str, Any]]
+    seen: Any = None
 
 
 def read_lines(path: Path, split: str = "train", clips: Path | None = None) -> list[Asked]:
-    """The lines of a data set that are of `split`. clips: folder of its videos, None for that of the file.
+    """The lines of a data set that are of `split`. clips: folder of its videos, None for that of the file, or the one
+    that the program was started in.
 
     ValueError names a line that cannot be used, and says so where none can.
     """
@@ -66,6 +69,8 @@ def read_lines(path: Path, split: str = "train", clips: Path | None = None) -> l
             turns = tuple((str(t["q"]), str(t["a"])) for t in raw["qa"])
             start_s, end_s = _stretch(raw)
             video = root / str(raw["video"])
+            if clips is None and not video.exists() and Path(str(raw["video"])).exists():
+                video = Path(str(raw["video"]))  # as `build` was told, from the same folder
             if not turns or not video.exists():
                 raise ValueError("it has no turns" if not turns else f"there is no video {video}")
             found.append(Asked(str(raw["id"]), video, start_s, end_s, turns))
@@ -94,10 +99,12 @@ class Clips:
         frames: int,
         turns: int = 8,
         analyse: Callable[[Path, Settings], Analysis] | None = None,
+        tower: tuple[Any, Any] | None = None,
     ) -> None:
-        """frames: looked at. turns: asked of a clip at most. analyse: a video to its analysis; None uses tvad's."""
+        """frames: looked at. turns: asked of a clip at most. analyse: a video to its analysis; None uses tvad's.
+        tower: the loaded model and a decoder on its tower, whose heat is shown in the place of the analysis's."""
         self.lines, self.rae, self.preset, self.frames, self.turns = lines, rae, preset, frames, turns
-        self._analyse = analyse or _analyse
+        self._analyse, self._tower = analyse or _analyse, tower
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -108,11 +115,15 @@ class Clips:
         settings = Settings(preset=self.preset, start_s=line.start_s, end_s=line.end_s)
         analysis = self._analyse(line.video, settings)
         frames, times_s = look_at(analysis, line.video, self.frames, marked=False)
-        view = view_of(analysis.evidence, analysis.curves, config=self.rae.view)
+        seen, curves = None, analysis.curves
+        if self._tower:
+            seen, curves, _ = looked(analysis, *self._tower, frames, times_s)
+        view = view_of(analysis.evidence, curves, config=self.rae.view)
         turns = line.turns[: self.turns]
         past = Conversation(tuple(Turn(q, a) for q, a in turns[:-1]))
         messages = build_seeing_messages(past, turns[-1][0], n_tokens(self.rae, view))
-        return Shown(line.id, frames, times_s, view, [*messages, {"role": "assistant", "content": turns[-1][1]}])
+        messages.append({"role": "assistant", "content": turns[-1][1]})
+        return Shown(line.id, frames, times_s, view, messages, seen)
 
 
 def _analyse(video: Path, settings: Settings) -> Analysis:

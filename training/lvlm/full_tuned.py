@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from heatmap.decoder import HeatmapDecoder
 from training.lvlm.full_data import Shown
 from training.lvlm.tuned import parameter_groups
 from tvad.lvlm.adapter import Adapter, AdapterConfig, from_training
@@ -24,18 +25,21 @@ from tvad.lvlm.view import View
 
 @dataclass(frozen=True)
 class Written:
-    """A dialogue in tokens, which of them are supervised, and what is shown."""
+    """A dialogue in tokens, which of them are supervised, and what is shown. features: of the tower, None where the
+    pictures have not been through it."""
 
     ids: list[int]
     said: list[bool]
     view: View
     pictures: Pictures
+    features: Any = None
 
 
 @dataclass(frozen=True)
 class Row:
     """Packed dialogues: ids (1, S), positions (1, S) or (3, 1, S), which dialogue each token is of (S,), places (A,) of
-    the tokens whose next one is supervised, those next ones (A,), and what is shown."""
+    the tokens whose next one is supervised, those next ones (A,), and what is shown: pictures, and features of those
+    that the tower has seen."""
 
     ids: torch.Tensor
     positions: torch.Tensor
@@ -44,15 +48,21 @@ class Row:
     wanted: torch.Tensor
     views: ViewBatch
     pictures: tuple[Pictures, ...]
+    features: tuple[Any, ...]
 
 
 class FullTuned(nn.Module):
     """Only `rae` and the adapters inside `model` are trained, in float32."""
 
-    def __init__(self, config: AdapterConfig, loaded: Loaded, checkpointing: bool = True) -> None:
-        """checkpointing: layers compute their inside again on the way back instead of keeping it."""
+    def __init__(
+        self, config: AdapterConfig, loaded: Loaded, checkpointing: bool = True, decoder: HeatmapDecoder | None = None
+    ) -> None:
+        """checkpointing: layers compute their inside again on the way back instead of keeping it. decoder: the frozen
+        one whose heat is shown, as the configuration's `ahd` has it."""
         super().__init__()
         self.config = config
+        # Not a submodule: it does not learn here.
+        self._decoder = [decoder.to(loaded.device).eval().requires_grad_(False) if decoder is not None else None]
         loaded.injector.remove()
         model = loaded.model
         rae = RegionAwareEncoder(config.rae, mean_row_norm(model.get_input_embeddings().weight))
@@ -70,9 +80,13 @@ class FullTuned(nn.Module):
     def loaded(self) -> Loaded:
         return self._loaded[0]
 
+    @property
+    def decoder(self) -> HeatmapDecoder | None:
+        return self._decoder[0]
+
     def adapter(self, yes_no: tuple[float, float] = (1.0, 0.0)) -> Adapter:
         """What was trained, as it is kept and shipped."""
-        return from_training(self.config, self.rae, self.model, yes_no)
+        return from_training(self.config, self.rae, self.model, yes_no, self.decoder)
 
     def groups(self, rae_rate: float, lora_rate: float, decay: float) -> list[dict[str, Any]]:
         """See `parameter_groups`."""
@@ -81,10 +95,15 @@ class FullTuned(nn.Module):
     def written(self, shown: Shown) -> Written:
         """A dialogue as the model reads it, up to the end of its last answer."""
         loaded = self.loaded
-        pictures = loaded.family.pictures(loaded.processor, loaded.config, shown.frames, shown.times_s)
+        seen = shown.seen
+        if seen is not None:
+            pictures, features = seen.pictures, seen.features
+        else:
+            pictures = loaded.family.pictures(loaded.processor, loaded.config, shown.frames, shown.times_s)
+            features = None
         ids, said = loaded.supervised(shown.messages, pictures)
         end = len(said) - said[::-1].index(True)
-        return Written(ids[:end], said[:end], shown.view, pictures)
+        return Written(ids[:end], said[:end], shown.view, pictures, features)
 
     def row(self, written: Sequence[Written]) -> Row:
         """Dialogues side by side in one row."""
@@ -106,6 +125,7 @@ class FullTuned(nn.Module):
             torch.tensor(wanted, device=device),
             collate_views([one.view for one in written]).to(device),
             tuple(one.pictures for one in written),
+            tuple(one.features for one in written),
         )
 
     def forward(self, row: Row) -> torch.Tensor:
@@ -116,7 +136,10 @@ class FullTuned(nn.Module):
         own = torch.arange(given.embeddings.shape[1], device=given.counts.device)[None] < given.counts[:, None]
         flat = Embedded(given.embeddings[own][None], given.counts.sum()[None])
         with torch.no_grad():
-            features = [loaded.family.features(loaded.base, pictures) for pictures in row.pictures]
+            features = [
+                loaded.family.features(loaded.base, pictures) if seen is None else seen
+                for pictures, seen in zip(row.pictures, row.features, strict=True)
+            ]
         with loaded.injector.given(flat):
             out = self.model(
                 input_ids=row.ids,

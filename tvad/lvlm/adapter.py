@@ -142,10 +142,14 @@ def shipped(preset: str) -> Adapter:
     return Adapter.load(SHIPPED / preset)
 
 
-def from_training(config: AdapterConfig, rae: Any, model: Any, yes_no: tuple[float, float] = (1.0, 0.0)) -> Adapter:
-    """The adapter of a trained RegionAwareEncoder and peft model."""
+def from_training(
+    config: AdapterConfig, rae: Any, model: Any, yes_no: tuple[float, float] = (1.0, 0.0), decoder: Any = None
+) -> Adapter:
+    """The adapter of a trained RegionAwareEncoder and peft model, and of the HeatmapDecoder that the configuration's
+    `ahd` names."""
     weights = {name: whole(values) for name, values in rae.state_dict().items()}
-    return Adapter(config, weights, lora_weights(model), yes_no)
+    ahd = {name: whole(values) for name, values in decoder.state_dict().items()} if decoder is not None else None
+    return Adapter(config, weights, lora_weights(model), yes_no, ahd)
 
 
 def load_for_training(adapter: Adapter, model: Any) -> tuple[Any, Any]:

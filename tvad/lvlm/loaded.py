@@ -86,7 +86,7 @@ class Loaded:
         """The blocks of the vision tower that a decoder reads where nothing else is said."""
         return self.family.taps(len(self.family.blocks_of(self.base)))
 
-    @torch.inference_mode()
+    @torch.no_grad()  # no inference mode: a training reads what comes of it
     def look(self, frames: np.ndarray, times_s: np.ndarray, taps: Sequence[int] = ()) -> Seen:
         """One pass of frames (T, H, W, 3) uint8 RGB, seen at times_s (T,), through the vision tower."""
         fits = frames.ndim == 4 and frames.shape[-1] == 3 and frames.dtype == np.uint8

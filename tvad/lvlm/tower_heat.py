@@ -49,15 +49,9 @@ def decoder_of(loaded: Loaded, config: Mapping[str, Any], weights: Mapping[str, 
 
 @torch.inference_mode()
 def tower_heat(
-    loaded: Loaded,
-    seen: Seen,
-    config: Mapping[str, Any],
-    weights: Mapping[str, np.ndarray],
-    anomaly: Sequence[str] = (),
-    normal: Sequence[str] = (),
+    loaded: Loaded, seen: Seen, decoder: HeatmapDecoder, anomaly: Sequence[str] = (), normal: Sequence[str] = ()
 ) -> np.ndarray:
     """Heat (T', h, w) float32 in [0, 1] of a video that was looked at with the decoder's taps."""
-    decoder = decoder_of(loaded, config, weights)
-    taps = [seen.taps[n][None].float() for n in layers_of(config)]
+    taps = [seen.taps[n][None].float() for n in layers_of(decoder.config.to_dict())]
     out: np.ndarray = decoder(taps, text_of(loaded, anomaly, normal)).prob[0].float().cpu().numpy()
     return out
