@@ -317,7 +317,7 @@ def _why(view: View) -> str:
     by = f" It was raised by {parts}." if parts else ""
     return (
         f"The score of event {event.id} reaches {event.score:.2f} at {seconds(event.peak_s)}; the threshold is "
-        f"{evidence.threshold:.2f}{facts.alarm_rate(evidence)}.{by} Kind: {event.category}."
+        f"{evidence.threshold:.2f}{facts.alarm_rate(evidence)}.{by} Kind: {facts.kind_in_words(event)}."
     )
 
 

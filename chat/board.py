@@ -108,6 +108,8 @@ def _event(event: Event, evidence: Evidence) -> dict[str, Any]:
         "category": event.category,
         "label_share": evidence.track(event.tracks[0]).label_confidence if event.tracks else 0.0,
         "raised_by": list(event.raised_by),
+        "kind": event.kind,
+        "kind_sure": round(event.class_probs.get(event.kind, 0.0), 3) if event.category == event.kind else 0.0,
         "what": [noun(evidence.track(i)) for i in event.tracks[:3]],
         "motion": evidence.track(event.tracks[0]).motion.summary if event.tracks else "",
         "track_ids": list(event.tracks),

@@ -141,6 +141,21 @@ def headline(evidence: Evidence, event: Event, track: Track | None = None) -> st
     return f"{said}{kind} (event {event.id}, score {event.score:.2f}; track {first.id}{more})"
 
 
+def kind_note(evidence: Evidence) -> str:
+    """A sentence about what the anomaly, or the least usual moment, looks like; "" where that is unspecified."""
+    share = evidence.class_probs.get(evidence.kind)
+    return "" if share is None else f"[From the evidence: the movement looks like {evidence.kind} ({share:.0%}).]"
+
+
+def kind_in_words(event: Event) -> str:
+    """ "fighting (86%)", "unusual movement (kind unspecified)", "bicycle"."""
+    share = event.class_probs.get(event.kind)
+    if share is not None and event.category == event.kind:
+        return f"{event.category} ({share:.0%})"
+    unusual = event.class_probs and event.category.startswith("unusual")
+    return f"{event.category} (kind unspecified)" if unusual else event.category
+
+
 def brief(event: Event) -> str:
     """ "event 2 (unusual movement, 8.0-9.1 s)"."""
     return f"event {event.id} ({event.category}, {span(event.start_s, event.end_s)})"

@@ -132,10 +132,21 @@ class Session:
             pieces.append(piece)
             yield piece
         words = "".join(pieces)
+        if kind := self._kind(read, heard):
+            pieces.append(f" {kind}")
+            yield pieces[-1]
         if first and (note := facts.uncalibrated_note(self.evidence)):
             pieces.append(f" {note}")
             yield pieces[-1]
         self._close(read, said, "".join(pieces), words if heard.trouble else heard.text or words, heard)
+
+    def _kind(self, read: Question, heard: _Heard) -> str:
+        """What the evidence calls an anomaly that a language model affirms: it was not taught such names."""
+        if self.explain != "lvlm" or self._sees or heard.trouble or not {WHETHER, WHAT} & set(read.kinds):
+            return ""
+        word = _verdict(heard.text)
+        found = heard.verdict if word is None else (word == "yes") != read.asks_normal
+        return facts.kind_note(self.evidence) if found else ""
 
     def _by_model(self, read: Question, said: Said) -> bool:
         # About a video without anomaly there is nothing to word: the plain No is the answer.

@@ -68,6 +68,15 @@ def test_the_least_usual_moment_is_shown_where_nothing_is_anomalous() -> None:
     assert data["events"] == [] and len(data["suspects"]) == 3 and data["suspects"][0]["tracks"][0]["boxes"]
 
 
+def test_a_kind_is_shown_with_its_probability_or_as_unspecified() -> None:
+    known = three_events()
+    sure = {"normal": 0.1, "fighting": 0.9}
+    first = replace(known.events[1], kind="fighting", category="fighting", class_probs=sure)
+    second = replace(known.events[2], class_probs=sure)
+    data = page_data(analysis(make_evidence((first, second), known.tracks)), "x")
+    assert [(e["kind"], e["kind_sure"]) for e in data["events"]] == [("fighting", 0.9), ("unspecified", 0.0)]
+
+
 def test_follow_ups_suit_the_evidence_and_are_not_repeated() -> None:
     some = follow_ups(three_events())
     assert some[0].startswith("What does the target look like") and len(some) == 3

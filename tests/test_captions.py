@@ -310,6 +310,8 @@ def test_a_models_verdict_is_the_records() -> None:
     said = Answer("There is a cyclist.", yes=0.84, verdict=True)
     record = record_of(evidence, Wanted(explain="lvlm"), [said])
     assert (record["has_anomaly"], record["confidence"], record["category"]) == (True, 0.84, "unspecified")
+    named = replace(evidence, kind="fighting", class_probs={"normal": 0.2, "fighting": 0.8})
+    assert record_of(named, Wanted(explain="lvlm"), [said])["category"] == "fighting"
     record = record_of(evidence, Wanted(explain="lvlm"), [replace(said, yes=0.1, verdict=False)])
     assert (record["has_anomaly"], record["confidence"], record["category"]) == (False, 0.9, "ordinary")
     record = record_of(evidence, Wanted(explain="lvlm"), [replace(said, yes=None, verdict=None)])

@@ -12,8 +12,9 @@ from heatmap.levels import AlarmLevel
 from tvad import scan as scan_module
 from tvad.encoder import C_APPEARANCE, Features
 from tvad.events import Span
-from tvad.findings import category, sure_class
+from tvad.findings import category
 from tvad.head_part import BESIDE, WINDOW, HeadGraph, HeadLevels, HeadPart
+from tvad.kinds import Kind
 from tvad.scan import NOTHING, Scan
 from tvad.temporal.reading import Reading, ReadingConfig, ReadingHead
 from tvad.temporal.registry import HeadError, load_head, make_head, save_head
@@ -171,11 +172,19 @@ def test_class_probabilities_are_those_of_the_nearest_snippet() -> None:
     assert scan_of([0.0], np.zeros((1, *GRID), bool)).class_probs(np.zeros(1)) is None
 
 
-def test_a_class_is_named_only_where_the_head_is_sure() -> None:
-    sure = np.array([[0.9, 0.02, 0.05, 0.03], [0.2, 0.7, 0.05, 0.05]])
-    assert sure_class(NAMES, sure) == "fighting"
-    assert sure_class(NAMES, np.array([[0.4, 0.2, 0.2, 0.2]])) is None
-    assert sure_class((), None) is None
+def test_a_stretch_has_the_snippets_around_it(folder: Path) -> None:
+    probs = np.stack([np.arange(9), 8 - np.arange(9)], 1).astype(np.float32)
+    scan = scan_of([0.0] * 9, np.zeros((9, *GRID), bool), probs)
+
+    def rows(start_s: float, end_s: float) -> list[float]:
+        found = scan.stretch_probs(start_s, end_s)
+        assert found is not None
+        return found[:, 0].tolist()
+
+    assert rows(4.4, 4.6) == [3, 4, 5, 6] and rows(0.0, 0.2) == [0, 1, 2, 3] and rows(8.9, 9.0) == [5, 6, 7, 8]
+    assert rows(1.0, 7.9) == [1, 2, 3, 4, 5, 6, 7]
+    assert scan_of([0.0], np.zeros((1, *GRID), bool)).stretch_probs(0.0, 1.0) is None
+    assert HeadGraph(folder).kind(probs) == Kind()  # nobody has calibrated that head's probabilities
 
 
 def test_a_head_alone_tells_of_movement() -> None:
@@ -193,4 +202,4 @@ def test_of_a_single_class_the_score_is_its_probability_and_it_is_not_named(tmp_
     assert probs.sum(1).tolist() == pytest.approx([1.0] * 5)
     assert probs[:, 1].tolist() == pytest.approx((1 / (1 + np.exp(-level))).tolist())
     # It cannot tell fighting from any other violence.
-    assert sure_class(graph.names, np.array([[0.01, 0.99]])) is None
+    assert graph.kind(np.array([[0.01, 0.99]])) == Kind()

@@ -324,3 +324,15 @@ def test_how_the_verdict_was_reached_is_told_by_the_narrator() -> None:
 def test_showing_needs_something_to_show() -> None:
     with pytest.raises(ValueError, match="view"):
         Session(one_event(), "lvlm")
+
+
+@pytest.mark.parametrize(
+    "said", ["Yes, there is a person who behaves unusually.", "No, there is no anomaly in the video."]
+)
+def test_a_kind_is_named_beside_an_affirmed_anomaly_alone(said: str) -> None:
+    evidence = replace(nothing(), kind="fighting", class_probs={"normal": 0.2, "fighting": 0.8})
+    yes = 0.9 if said.startswith("Yes") else 0.1
+    answer = ask(Session(evidence, "lvlm", FakeExplainer(said, yes=yes)), "is there an anomaly?")
+    assert ("the movement looks like fighting (80%)" in answer.text) == said.startswith("Yes")
+    unsure = replace(evidence, kind="unspecified")
+    assert "looks like" not in ask(Session(unsure, "lvlm", FakeExplainer(said, yes=yes)), "is there an anomaly?").text

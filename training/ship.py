@@ -3,6 +3,7 @@
     python -m training.ship decoder RUN [--preset mini]     the decoder's checkpoint of `tvad train heatmap`
     python -m training.ship adapter RUN [--preset mini]     the newest adapter of `tvad train lvlm`, in half precision
     python -m training.ship head RUN [--preset mini]        the best head of `tvad train temporal`
+    python -m training.ship kinds RUN [--preset mini]       what `python -m training.temporal.kinds` made
 
 What is there is replaced once the new weights could be read. The cards (MODEL_CARD.md) are written by people.
 """
@@ -42,8 +43,11 @@ def _copy(source: Path, target: Path) -> None:
 def note(path: Path) -> None:
     """Write down beside it what a file of weights is, for `tvad models` and `tvad doctor`."""
     data = path.read_bytes()
-    text = json.dumps({path.name: [hashlib.sha256(data).hexdigest(), len(data)]}) + "\n"
-    write_atomic(path.parent / SUMS, lambda file: file.write(text.encode()))
+    noted = path.parent / SUMS
+    others = json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else {}
+    kept = {name: said for name, said in others.items() if (path.parent / name).is_file()}
+    text = json.dumps(kept | {path.name: [hashlib.sha256(data).hexdigest(), len(data)]}) + "\n"
+    write_atomic(noted, lambda file: file.write(text.encode()))
 
 
 def adapter(run: Path, preset: str) -> Path:
@@ -70,7 +74,18 @@ def head(run: Path, preset: str) -> Path:
     return folder
 
 
-KINDS: dict[str, Callable[[Path, str], Path]] = {"decoder": decoder, "adapter": adapter, "head": head}
+def kinds(run: Path, preset: str) -> Path:
+    """Copy what names events, beside the temporal head. KindsError or MissingWeights when it cannot be read."""
+    from tvad.kinds import FILE, Kinds
+
+    Kinds.load(run)
+    folder = get_preset(preset).head
+    _copy(run / FILE, folder / FILE)
+    note(folder / FILE)
+    return folder
+
+
+KINDS: dict[str, Callable[[Path, str], Path]] = {"decoder": decoder, "adapter": adapter, "head": head, "kinds": kinds}
 
 
 def shipped_bytes() -> int:

@@ -23,8 +23,9 @@ from tvad.decoder_part import DecoderPart, HeatDecoder, words_text
 from tvad.encoder import C_APPEARANCE, Encoder
 from tvad.events import Span, find_events, follow, share_out
 from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
-from tvad.findings import category, confidence, make_track, seen_of, summarise, sure_class
+from tvad.findings import category, confidence, make_track, seen_of, summarise
 from tvad.head_part import HeadGraph, HeadPart
+from tvad.kinds import UNSPECIFIED, Kind
 from tvad.parts import MemoryPart, WordsPart, habit_of, sigma_frames, words_alarm
 from tvad.presets import PRESETS, get_preset
 from tvad.presets.base import Preset
@@ -208,6 +209,7 @@ class Detector:
         calibration = "scene" if self.scene else "uncalibrated"
         peak = float(rarity.max())
         hours = max(float(times[-1] - times[0]), 2.0) / 3600
+        strongest = max(events or odd, key=lambda e: e.score, default=None)
         evidence = Evidence(
             video=self._meta(reader, source_times),
             preset=self.preset.name,
@@ -222,6 +224,8 @@ class Detector:
             threshold=round(score_at, 4),
             peak_score=round(float(to_score(np.array(peak))), 4),
             warnings=self._warnings(reader),
+            kind=strongest.kind if strongest else UNSPECIFIED,
+            class_probs=strongest.class_probs if strongest else {},
         )
         shown = replace(evidence, events=odd, tracks=odd_tracks, has_anomaly=True) if odd else None
         analysis = Analysis(evidence, replace(curves, sight=_sight(scan, followed, shown)))
@@ -279,9 +283,9 @@ class Detector:
             limit = float(to_rarity(np.array(score_at)))
             raised = tuple(n for n, x in highest.items() if x >= limit) or (max(highest, key=lambda n: highest[n]),)
             word = words.get(ids[0]) if ids else None  # of the hottest track
-            named = None
-            if "head" in raised and self.head:
-                named = sure_class(self.head.names, scan.class_probs(times[rows]))
+            kind = Kind()
+            if self.head:
+                kind = self.head.kind(scan.stretch_probs(float(times[span.start]), float(times[span.end])))
             events.append(
                 Event(
                     id=len(events) + 1,
@@ -289,9 +293,11 @@ class Detector:
                     end_s=round(float(times[span.end]), 4),
                     peak_s=round(float(times[span.peak]), 4),
                     score=round(float(to_score(rarity[span.peak])), 4),
-                    category=category(span, share, raised, word or named),
+                    category=category(span, share, raised, word or (kind.name if kind.named else None)),
                     tracks=ids,
                     raised_by=raised,
+                    kind=kind.name,
+                    class_probs=dict(kind.probs),
                 )
             )
         return tuple(events), tuple(tracks.values()), followed

@@ -20,6 +20,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from heatmap.masks import of_runs
+from tvad.kinds import UNSPECIFIED
+from tvad.plain import no_number, number, plain, texts
 from tvad.sight import Sight
 
 SCHEMA_VERSION = 1
@@ -105,7 +107,12 @@ class Track:
 
 @dataclass(frozen=True)
 class Event:
-    """A stretch of time that is anomalous. `raised_by` names the parts whose score crossed: memory, words, ..."""
+    """A stretch of time that is anomalous. `raised_by` names the parts whose score crossed: memory, words, ...
+
+    `class_probs`: what its movement looks like, a calibrated probability a class, "normal" among them; empty without
+    the part `head`. `kind`: the class, where that is sure enough to be shown, which is then the `category`;
+    else "unspecified".
+    """
 
     id: int
     start_s: float
@@ -115,6 +122,8 @@ class Event:
     category: str
     tracks: tuple[int, ...]
     raised_by: tuple[str, ...] = ()
+    kind: str = UNSPECIFIED
+    class_probs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,7 +132,8 @@ class Evidence:
 
     `has_anomaly` is `bool(events)`. `confidence` in [0.5, 1] is the probability that `has_anomaly` is right, as far
     as the calibration can say. `calibration` is "scene" (measured on this camera's normal footage) or
-    "uncalibrated" (the clip's own frequent patterns). `peak_score` is the highest score of the video, event or not.
+    "uncalibrated" (the clip's own frequent patterns). `peak_score` is the highest score of the video, event or
+    not. `kind` and `class_probs` are those of the strongest event or, without one, of the least usual moment.
     """
 
     video: VideoMeta
@@ -139,6 +149,8 @@ class Evidence:
     threshold: float = 0.5
     peak_score: float | None = None
     warnings: tuple[str, ...] = ()
+    kind: str = UNSPECIFIED
+    class_probs: dict[str, float] = field(default_factory=dict)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def __post_init__(self) -> None:
@@ -174,7 +186,7 @@ class Evidence:
     def from_json(cls, text: str) -> "Evidence":
         """Read what `to_json` wrote. Raises EvidenceError with the reason in one line."""
         try:
-            raw = json.loads(text, parse_constant=_no_number)
+            raw = json.loads(text, parse_constant=no_number)
         except (ValueError, RecursionError) as error:
             raise EvidenceError(f"not JSON: {error}") from None
         if not isinstance(raw, dict) or "schema_version" not in raw:
@@ -303,94 +315,52 @@ def write_atomic(path: str | Path, write: Callable[[IO[bytes]], Any]) -> None:
         raise
 
 
-LARGEST = 1e12  # of any number in an evidence file: seconds, pixels, scores
 LARGEST_MASK = 1 << 26  # pixels
-_PLAIN: dict[Any, Any] = {
-    float: int | float,
-    int: int,
-    str: str,
-    bool: bool,
-    str | None: str | None,
-    float | None: int | float | None,
-    dict[str, Any]: dict,
-    dict[str, str]: dict,
-}
-
-
-def _plain(kind: type, raw: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a dataclass as they are; TypeError for a value of another type, ValueError for an absurd number."""
-    for f in fields(kind):
-        if f.type not in _PLAIN or f.name not in raw:
-            continue
-        value = raw[f.name]
-        if not isinstance(value, _PLAIN[f.type]) or (isinstance(value, bool) and f.type is not bool):
-            raise TypeError(f"{kind.__name__}.{f.name} is a {type(value).__name__}")
-        if isinstance(value, int | float) and f.type is not bool:
-            _number(value, f"{kind.__name__}.{f.name}")
-    return raw
-
-
-def _number(value: Any, name: str) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} is a {type(value).__name__}")
-    if not abs(value) <= LARGEST:
-        raise ValueError(f"{name} is absurd")
-    return value
-
-
-def _texts(values: Any, name: str) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise TypeError(f"{name} is no list of texts")
-    return tuple(values)
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is not a number")
 
 
 def _from_dict(raw: dict[str, Any]) -> Evidence:
     def box(b: dict[str, Any]) -> TrackBox:
-        x0, y0, x1, y1 = (float(_number(v, "a box")) for v in b["xyxy"])
-        t_s, score = (float(_number(b[name], f"{name} of a box")) for name in ("t_s", "score"))
+        x0, y0, x1, y1 = (float(number(v, "a box")) for v in b["xyxy"])
+        t_s, score = (float(number(b[name], f"{name} of a box")) for name in ("t_s", "score"))
         return TrackBox(t_s, (x0, y0, x1, y1), score)
 
     def ids(values: Any) -> tuple[int, ...]:
         if not isinstance(values, list):
             raise TypeError("tracks of an event are no list")
-        return tuple(int(_number(value, "a track's id")) for value in values)
+        return tuple(int(number(value, "a track's id")) for value in values)
 
     def mask(m: dict[str, Any]) -> TrackMask:
-        width, height = (int(_number(v, "the size of a mask")) for v in m["size_wh"])
-        runs = tuple(int(_number(n, "a run of a mask")) for n in m["runs"])
+        width, height = (int(number(v, "the size of a mask")) for v in m["size_wh"])
+        runs = tuple(int(number(n, "a run of a mask")) for n in m["runs"])
         if not 0 < width * height <= LARGEST_MASK:
             raise ValueError(f"a mask is of {width} x {height} pixels")
         of_runs(runs, (width, height))
-        return TrackMask(**{**_plain(TrackMask, m), "size_wh": (width, height), "runs": runs})
+        return TrackMask(**{**plain(TrackMask, m), "size_wh": (width, height), "runs": runs})
 
     tracks = tuple(
         Track(
             **{
-                **_plain(Track, t),
+                **plain(Track, t),
                 "boxes": tuple(box(b) for b in t["boxes"]),
                 "masks": tuple(mask(m) for m in t.get("masks", ())),
-                "trajectory": _texts(t["trajectory"], "trajectory"),
-                "motion": Motion(**_plain(Motion, t["motion"])),
+                "trajectory": texts(t["trajectory"], "trajectory"),
+                "motion": Motion(**plain(Motion, t["motion"])),
             }
         )
         for t in raw["tracks"]
     )
     events = tuple(
         Event(
-            **{**_plain(Event, e), "tracks": ids(e["tracks"]), "raised_by": _texts(e.get("raised_by", []), "raised_by")}
+            **{**plain(Event, e), "tracks": ids(e["tracks"]), "raised_by": texts(e.get("raised_by", []), "raised_by")}
         )
         for e in raw["events"]
     )
     return Evidence(
         **{
-            **_plain(Evidence, raw),
-            "video": VideoMeta(**_plain(VideoMeta, raw["video"])),
+            **plain(Evidence, raw),
+            "video": VideoMeta(**plain(VideoMeta, raw["video"])),
             "tracks": tracks,
             "events": events,
-            "warnings": _texts(raw.get("warnings", []), "warnings"),
+            "warnings": texts(raw.get("warnings", []), "warnings"),
         }
     )

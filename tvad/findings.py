@@ -20,7 +20,6 @@ from tvad.watcher import Shot
 from tvad.words import WordGuide, softmax
 
 SURE = 0.12  # probability from which the classifier's class, or a word, is taken as the label
-CLASS_SURE = 0.5  # share of its anomalous probability from which a head names the class; below it, it stays unnamed
 OVERLAP = 0.2  # mean overlap from which a thing is the one a track follows
 PERSON = (0.5, 2.0)  # height relative to the usual moving thing here
 
@@ -154,7 +153,7 @@ def _size_label(thing: SeenThing | None, boxes: Sequence[Sequence[float]], thing
 
 
 def category(span: Span, motion_share: np.ndarray, raised_by: Sequence[str], word: str | None) -> str:
-    """What kind of event: the anomaly word seen in it, else whether movement or look is what is unusual."""
+    """What kind of event: the anomaly word or class seen in it, else whether movement or look is unusual."""
     if word is not None:
         return word
     if "memory" not in raised_by:
@@ -163,17 +162,6 @@ def category(span: Span, motion_share: np.ndarray, raised_by: Sequence[str], wor
     if share > 0.6:
         return "unusual movement"
     return "unusual appearance" if share < 0.4 else "unusual appearance and movement"
-
-
-def sure_class(names: Sequence[str], probs: np.ndarray | None) -> str | None:
-    """The anomalous class that a head is sure of, of those it knows; None where it is not. probs (t, K) during an
-    event, normal first: of the moment at which it is least normal, shares among the anomalous classes. A head that
-    knows one of them only cannot tell it from any other."""
-    if probs is None or probs.shape[1] < 3:
-        return None
-    at = probs[int(probs[:, 0].argmin()), 1:]
-    best = int(at.argmax())
-    return names[1 + best] if at[best] >= CLASS_SURE * max(float(at.sum()), 1e-6) else None
 
 
 def summarise(events: Sequence[Event], tracks: Sequence[Track]) -> str:

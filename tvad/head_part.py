@@ -19,6 +19,8 @@ import numpy as np
 
 from tvad.converted import BESIDE_OTHERS, converted
 from tvad.encoder import Features
+from tvad.kinds import FILE as KINDS_FILE
+from tvad.kinds import Kind, Kinds
 from tvad.temporal.snippets import DIM, SnippetStream
 from tvad.trained import FILES, Checkpoint
 
@@ -28,9 +30,10 @@ MOST = 30.0  # log odds further from 0 count as this far
 
 
 class HeadGraph:
-    """Snippet features to levels, run by OpenVINO. names: of the classes, normal first; empty for a head that was
-    trained on several and tells none of them. MissingWeights where there is no checkpoint, HeadError for one that
-    cannot be read."""
+    """Snippet features to levels, run by OpenVINO.
+
+    kinds: what names them, where the folder holds such (tvad/kinds.py). names: of the classes, normal first; empty
+    where there are none. MissingWeights where there is no checkpoint, HeadError for one that cannot be read."""
 
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
         import json
@@ -49,8 +52,10 @@ class HeadGraph:
         self._request = compiled.create_infer_request()
         said = json.loads((weight.folder / FILES[0]).read_text(encoding="utf-8"))
         self._tells = len(compiled.outputs) > 1
+        self.kinds = Kinds.load(folder) if (weight.folder / KINDS_FILE).is_file() else None
         # Of a single anomalous class, the score is its probability.
-        self.names: tuple[str, ...] = tuple(said["names"]) if self._tells or len(said["names"]) == 2 else ()
+        own: tuple[str, ...] = tuple(said["names"]) if self._tells or len(said["names"]) == 2 else ()
+        self.names = self.kinds.names if self.kinds else own
         self.version = weight.sha256[:12]
 
     def levels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -62,12 +67,19 @@ class HeadGraph:
         x[0, :count] = rows
         self._request.infer({0: x, 1: np.arange(WINDOW)[None] < count})
         found = np.clip(self._request.get_output_tensor(0).data[0, :count], -MOST, MOST).astype(np.float32)
+        if self.kinds:
+            return found, self.kinds.probs(rows)
         if not self.names:
             return found, None
         if not self._tells:
             odd = 1 / (1 + np.exp(-found))
             return found, np.stack([1 - odd, odd], 1)
         return found, self._request.get_output_tensor(1).data[0, :count].astype(np.float32)
+
+    def kind(self, probs: np.ndarray | None) -> Kind:
+        """The kind of a stretch of snippets with class probabilities (n, K); of a head whose probabilities nobody has
+        calibrated, unspecified."""
+        return Kind() if probs is None or self.kinds is None else self.kinds.of(probs)
 
 
 @dataclass(frozen=True)

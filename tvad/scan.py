@@ -14,6 +14,7 @@ from tvad.decoder_part import DecodedLevels
 from tvad.encoder import Features
 from tvad.findings import SeenThing
 from tvad.head_part import HeadLevels
+from tvad.kinds import WINDOW
 from tvad.parts import Levels, ScoredThing
 from tvad.sight import EVERY_S, coarse
 from tvad.words import WordGuide
@@ -76,6 +77,17 @@ class Scan:
             return None
         probs = np.concatenate([h.probs for h in self.headed])  # type: ignore[misc]
         return probs[self._snippets(times_s)]
+
+    def stretch_probs(self, start_s: float, end_s: float) -> np.ndarray | None:
+        """(n, K) of the snippets of a stretch, and of those around it until there are WINDOW; None where the head knows
+        no classes."""
+        if not self.headed or self.headed[0].probs is None:
+            return None
+        probs = np.concatenate([h.probs for h in self.headed])  # type: ignore[misc]
+        first, last = self._snippets(np.array([start_s, end_s])).tolist()
+        missing = max(WINDOW - (last + 1 - first), 0)
+        first = max(min(first - missing // 2, len(probs) - WINDOW), 0)
+        return probs[first : max(last + 1, first + WINDOW)]
 
     def _snippets(self, times_s: np.ndarray) -> np.ndarray:
         """Number of the snippet nearest to each time."""

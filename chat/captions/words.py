@@ -30,7 +30,6 @@ STYLES: dict[str, tuple[str, ...]] = {  # style -> what is asked about the video
     ),
 }
 ORDINARY = "ordinary"  # the category of a video without an event
-UNSPECIFIED = "unspecified"  # of one in which only the language model says that there is something
 ALSO = 3  # further things that are named in a detailed caption
 
 
@@ -132,7 +131,7 @@ def record_of(evidence: Evidence, wanted: Wanted, answers: Sequence[Answer]) -> 
     detailed = wanted.style == "detailed"
     best = facts.strongest(evidence.events) if evidence.events else None
     has_anomaly, confidence = verdict_of(evidence, answers[0] if answers else Answer(""))
-    ordinary = ORDINARY if not has_anomaly else UNSPECIFIED
+    ordinary = ORDINARY if not has_anomaly else one_line(evidence.kind)
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "video": asdict(evidence.video),
@@ -188,6 +187,8 @@ def _event(evidence: Evidence, event: Event, detailed: bool) -> dict[str, Any]:
         "caption": one_line(event_caption(evidence, event, detailed)),
         "tracks": list(event.tracks),
         "raised_by": list(event.raised_by),
+        "kind": one_line(event.kind),
+        "class_probs": event.class_probs,
     }
 
 

@@ -59,7 +59,8 @@ export class Events {
       const answer = await fetch(url(`case/${this.data.id}/event/${e.id}`), { method: "POST", body: JSON.stringify({ right }) });
       kept.textContent = answer.ok ? "Kept." : (await answer.json()).error;
     };
-    const facts = [["Category", e.category + (e.label_share ? ` (what was followed: ${Math.round(100 * e.label_share)} % sure)` : "")], ["Strongest at", clock(e.peak_s)], ["Score", `${e.score.toFixed(2)} (alarm at ${this.data.threshold.toFixed(2)})`],
+    const kind = e.kind_sure ? ` (${Math.round(100 * e.kind_sure)} % likely)` : e.kind === "unspecified" && e.category.startsWith("unusual") ? ", kind unspecified" : "";
+    const facts = [["Category", e.category + kind + (e.label_share ? ` (what was followed: ${Math.round(100 * e.label_share)} % sure)` : "")], ["Strongest at", clock(e.peak_s)], ["Score", `${e.score.toFixed(2)} (alarm at ${this.data.threshold.toFixed(2)})`],
       ["Raised by", e.raised_by.join(", ")], ["Tracks", e.track_ids.join(", ") || "none"], ["Said by", this.data.said_by]];
     card.append(
       make("img", { src: url(`case/${this.data.id}/event/${e.id}.jpg?v=${this.data.version}`), loading: "lazy",

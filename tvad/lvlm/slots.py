@@ -24,6 +24,7 @@ PARTS = ("memory", "decoder", "words")
 SIZES = ("small", "medium-sized", "large")
 SPEEDS = (0.005, SLOW, 0.05, 0.1, 0.2, QUICK, 0.5)  # frame diagonals per second; borders of the one-hot
 LETTERS = 64  # places of a hashed name
+UNUSUAL = "unusual movement"  # what an event of a named kind is here: the adapters have learned no such names
 CLASSES = 1000
 GREYS = 3  # the first of the colour terms: black, grey, white
 STEPS = 4  # cells of a path that are told in order
@@ -226,7 +227,7 @@ def _event(slot: Slot, event: Event, evidence: Evidence) -> np.ndarray:
             *(digits(t) for t in (event.start_s, event.end_s, event.peak_s)),
             [event.score, float(np.clip(to_rarity(np.array(event.score)) / RARE, -1, 3))],
             [*parts, float(any(part not in PARTS for part in event.raised_by))],
-            hashed(event.category),
+            hashed(event.category if event.category != event.kind else UNUSUAL),
             count_of(in_time.index(event))[:MANY],
             count_of(strength.index(event))[:MANY],
             place,

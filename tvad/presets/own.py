@@ -18,7 +18,7 @@ def own_weights(preset: str) -> tuple[Weight, ...]:
         if not note.is_file():
             continue
         for file, (sha256, size) in json.loads(note.read_text(encoding="utf-8")).items():
-            name = f"{kind.removesuffix('s')}-{preset}"
+            name = f"{kind.removesuffix('s') if file == 'model.safetensors' else file.partition('.')[0]}-{preset}"
             inside = f"{kind}/{preset}/{file}"
             found.append(Weight(name, use, "tvad", PACKAGE.name, inside, sha256, size, "Apache-2.0", "this project"))
     return tuple(found)
