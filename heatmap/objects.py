@@ -189,9 +189,12 @@ def median(frames: Iterable[np.ndarray]) -> np.ndarray:
     return values[len(values) // 2]
 
 
+RECENT = 512  # sightings that a track remembers; its size and velocity rest on a second
+
+
 @dataclass
 class ProposalTrack:
-    """One thing that was followed: boxes (px) at times (s), in order. `shape` counts sightings."""
+    """One thing that is followed: its last boxes (px) at times (s), in order; those long past are forgotten."""
 
     id: int
     boxes: list[Box] = field(default_factory=list)
@@ -251,6 +254,8 @@ class ProposalLinker:
             track = self.live.setdefault(identity, ProposalTrack(identity))
             track.boxes.append(box)
             track.times.append(t_s)
+            if len(track) > 2 * RECENT:
+                del track.boxes[:-RECENT], track.times[:-RECENT]
         return ids, ended
 
     def _assign(self, boxes: Sequence[Box], t_s: float) -> list[int]:

@@ -14,6 +14,7 @@ from tvad.events import (
     MIN_TRACK_S,
     TRACKS_PER_EVENT,
     Span,
+    _median,
     find_events,
     follow,
     share_out,
@@ -236,3 +237,18 @@ def test_what_is_least_usual_is_a_place_and_not_all_of_the_picture(top: float, t
 def test_heat_that_is_the_same_everywhere_has_no_place() -> None:
     heat = np.full((12, 24, 36), 0.23, np.float16)
     assert follow(heat, np.arange(12) / 8, [Span(0, 11, 5)], 0.2, (360, 240)) == []
+
+
+def test_the_median_is_numpys_to_the_last_bit() -> None:
+    rng = np.random.default_rng(0)
+    for shape in [(1, 1, 1), (3, 5, 7), (700, 4, 5), (2, 1, 1)]:
+        heat = rng.random(shape).astype(np.float16)
+        assert _median(heat) == float(np.median(heat))
+    assert _median(heat.astype(np.float32)) == float(np.median(heat.astype(np.float32)))
+
+
+def test_tracks_of_several_events_have_numbers_of_their_own() -> None:
+    heat = np.stack([blob(200, 100) if i < 20 or i > 60 else np.zeros(GRID_HW) for i in range(90)])
+    tracks = follow(heat, np.arange(90) / RATE, [Span(0, 19, 5), Span(61, 89, 70)], 0.5, SIZE_WH)
+    assert [t.id for t in tracks] == [1, 2]
+    assert [round(t.present()[0].t_s * RATE) for t in tracks] == [0, 61]

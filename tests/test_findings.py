@@ -10,7 +10,7 @@ from heatmap.regions import Region
 from heatmap.tracks import RegionTrack
 from tvad.classifier import N_CLASSES, class_names
 from tvad.events import Span
-from tvad.findings import SURE, SeenThing, category, confidence, make_track, name_of, seen_of, summarise
+from tvad.findings import SURE, SeenThing, SeenThings, category, confidence, make_track, name_of, seen_of, summarise
 from tvad.parts import ScoredThing
 from tvad.watcher import Shot, Thing
 from tvad.words import WordGuide
@@ -147,14 +147,16 @@ def test_overlap_counts_only_the_time_when_both_are_there() -> None:
 
 
 def test_track_takes_name_and_colours_of_the_thing_it_follows() -> None:
-    things = [seen(boxes_of(400), "dog", 0.9), seen(boxes_of(), "bicycle", 0.43219, True, (red_shot(),))]
+    dog, bicycle = seen(boxes_of(400), "dog", 0.9), seen(boxes_of(), "bicycle", 0.43219, True, (red_shot(),))
+    things = SeenThings([dog, bicycle])
     track, is_word = make_track(7, track_of(boxes_of()), things, SIZE_WH, (0.0, 60.0))
     assert (track.id, track.label, track.label_confidence, is_word) == (7, "bicycle", 0.432, True)
     assert track.appearance == "medium-sized red"
 
 
 def test_track_far_from_all_things_takes_no_name() -> None:
-    track, is_word = make_track(1, track_of(boxes_of()), [seen(boxes_of(400), "dog", 0.9, True)], SIZE_WH, (0.0, 60.0))
+    things = SeenThings([seen(boxes_of(400), "dog", 0.9, True)])
+    track, is_word = make_track(1, track_of(boxes_of()), things, SIZE_WH, (0.0, 60.0))
     assert (track.label_confidence, is_word) == (0.0, False)
     assert track.label == "person-sized object"
 
@@ -166,30 +168,30 @@ def test_track_far_from_all_things_takes_no_name() -> None:
 def test_nameless_thing_is_called_by_its_size_among_the_others(height: float, label: str) -> None:
     others = [seen(boxes_of(1000 + 500 * i, 80)) for i in range(4)]
     boxes = boxes_of(height=height)
-    track, is_word = make_track(1, track_of(boxes), [seen(boxes), *others], SIZE_WH, (0.0, 60.0))
+    track, is_word = make_track(1, track_of(boxes), SeenThings([seen(boxes), *others]), SIZE_WH, (0.0, 60.0))
     assert (track.label, track.label_confidence, is_word) == (label, 0.0, False)
 
 
 def test_track_without_any_things_has_a_size_only() -> None:
-    track, _ = make_track(1, track_of(boxes_of()), [], SIZE_WH, (0.0, 60.0))
+    track, _ = make_track(1, track_of(boxes_of()), SeenThings(), SIZE_WH, (0.0, 60.0))
     assert (track.label, track.appearance) == ("person-sized object", "medium-sized")
 
 
 def test_track_keeps_the_boxes_with_their_seconds() -> None:
-    track, _ = make_track(1, track_of(boxes_of() + 0.04, lead=9), [], SIZE_WH, (0.0, 60.0))
+    track, _ = make_track(1, track_of(boxes_of() + 0.04, lead=9), SeenThings(), SIZE_WH, (0.0, 60.0))
     assert [b.t_s for b in track.boxes] == TIMES_S.tolist()
     assert [list(b.xyxy) for b in track.boxes] == boxes_of().tolist()
     assert {b.score for b in track.boxes} == {0.8}
 
 
 def test_scores_of_a_track_are_held_in_the_unit_interval() -> None:
-    track, _ = make_track(1, track_of(boxes_of(), score=1.0001), [], SIZE_WH, (0.0, 60.0))
+    track, _ = make_track(1, track_of(boxes_of(), score=1.0001), SeenThings(), SIZE_WH, (0.0, 60.0))
     assert {b.score for b in track.boxes} == {1.0}
 
 
 def test_track_tells_its_way_through_the_picture() -> None:
     boxes = np.linspace([0, 140, 40, 220], [599, 140, 639, 220], 16)
-    track, _ = make_track(1, track_of(boxes), [], SIZE_WH, (-10.0, 60.0))
+    track, _ = make_track(1, track_of(boxes), SeenThings(), SIZE_WH, (-10.0, 60.0))
     assert track.trajectory == ("left", "middle", "right")
     assert (track.motion.direction, track.motion.displacement) == ("right", "large")
     assert (track.entry, track.exit) == ("left", "right")
@@ -240,7 +242,7 @@ def test_looks_and_colours_of_tracks_are_those_of_the_things_they_follow():
     look = np.arange(1000, dtype=np.float32)
     shot = Shot(np.full((8, 8, 3), (200, 20, 20), np.uint8), np.pad(np.ones((6, 6), bool), 1), 0.0)
     thing = SeenThing(boxes_of(), TIMES_S, np.zeros(16), "", 0.0, False, (shot,), look)
-    looks, colours = seen_of([track_of(boxes_of()), track_of(boxes_of() + 5000)], [thing])
+    looks, colours = seen_of([track_of(boxes_of()), track_of(boxes_of() + 5000)], SeenThings([thing]))
     np.testing.assert_array_equal(looks[0], look.astype(np.float16))
     assert colours[0].argmax(axis=1).tolist() == [3, 3]  # red above and below
     assert not looks[1].any() and not colours[1].any()

@@ -136,7 +136,7 @@ def scan_of(level: list[float], where: np.ndarray, probs: np.ndarray | None = No
     scan = Scan(LEVEL, (80, 60), (80, 60), None)
     scan.shape = where.shape[1:]
     scan.add_times(np.arange(4 * len(level)) / 4)
-    scan.headed = [HeadLevels(np.array(level, np.float32), probs, where, np.arange(len(level)) + 0.5)]
+    scan.add_headed(HeadLevels(np.array(level, np.float32), probs, where, np.arange(len(level)) + 0.5))
     return scan
 
 

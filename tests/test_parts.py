@@ -288,3 +288,12 @@ def test_things_wait_no_longer_than_the_habit_needs() -> None:
     assert most <= HABIT_S / 2 + 1
     out += [s.thing.id for s in part.finish([])]
     assert out == list(range(400)) and part._waiting == []
+
+
+def test_what_is_near_in_pieces_is_what_is_near_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    times, at = np.arange(900) / 8, np.sort(rng.random(90)) * 110
+    values = rng.normal(size=90)
+    whole = near_mean(values, at.tolist(), times.tolist())
+    monkeypatch.setattr(parts, "NEAR_PIECE", 100_000)
+    assert np.array_equal(near_mean(values, at.tolist(), times.tolist()), whole)

@@ -198,3 +198,14 @@ def test_side_by_side_gives_what_one_after_the_other_gives(chunk: int) -> None:
 
 def test_no_clip_gives_nothing() -> None:
     assert list(encoded_and_watched([], Encoder(threads=1).stream(), Watcher(None))) == []
+
+
+def test_a_thing_that_stays_for_long_comes_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = _walk(60)
+    (whole,) = _watch(frames).finish()
+    monkeypatch.setattr("tvad.watcher.LIFE_S", 2.0)
+    watcher = _watch(frames)
+    parts = watcher.finish()
+    assert len(parts) > 1 and {thing.id for thing in parts} == {whole.id}
+    assert sorted(t for thing in parts for t in thing.times_s) == whole.times_s
+    assert all(thing.times_s[-1] - thing.times_s[0] <= 2.0 for thing in parts)

@@ -31,7 +31,7 @@ def peaks(detector: Detector, path: Path) -> dict[str, np.ndarray]:
     reader = VideoReader(path, detector.settings.fps, max_side=MAX_SIDE_PX)
     scan = detector.scan(reader, None, RAW)
     times = np.array(scan.times_s)
-    heat = np.concatenate(scan.heat)
+    heat = scan.heat.array()
     words = np.full(len(times), NOTHING)
     for thing in scan.things:
         rows = np.searchsorted(times, thing.times_s - 1e-6)
@@ -46,7 +46,7 @@ def peaks(detector: Detector, path: Path) -> dict[str, np.ndarray]:
         # At the frames, as the detector reads it: a block has as many of them as of any other part.
         found["head"] = block_peaks(np.interp(times, times_s, level), times)
     if scan.decoded:
-        decoded = np.concatenate(scan.decoded).reshape(len(times), -1).max(1).astype(np.float32)
+        decoded = scan.decoded.array().reshape(len(times), -1).max(1).astype(np.float32)
         found["decoder"] = block_peaks(smooth(np.concatenate(scan.decoded_frame), sigma_frames(times)), times)
         found["decoder heat"] = block_peaks(decoded, times)
     return found

@@ -21,6 +21,7 @@ from tvad.cli_exit import FAILED, checked, named_failures, report_bug, stop, ter
 from tvad.cli_options import with_choice, with_remote, with_settings
 from tvad.evidence import Analysis, Curves, Evidence
 from tvad.lvlm.choice import Choice
+from tvad.malloc import frugal
 from tvad.settings import Settings
 
 app = typer.Typer(
@@ -266,6 +267,7 @@ def calibrate(
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; always ends in SystemExit with the exit code, or in the exception of a bug."""
     sys.excepthook = report_bug
+    frugal()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # an undecodable file name must not end the run

@@ -26,6 +26,7 @@ from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
 from tvad.findings import category, confidence, make_track, seen_of, summarise
 from tvad.head_part import HeadGraph, HeadPart
 from tvad.kinds import UNSPECIFIED, Kind
+from tvad.malloc import trim
 from tvad.parts import MemoryPart, WordsPart, habit_of, sigma_frames, words_alarm
 from tvad.presets import PRESETS, get_preset
 from tvad.presets.base import Preset
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from heatmap.sam import Segmenter
 
 RAW = Alarms(AlarmLevel(0.0, 1.0, 1.0, 1.0), AlarmLevel(0.0, 1.0, 1.0, 1.0))  # rarity = level
+TRIM_FRAMES = 512  # between two times that freed memory is given back
 SUSPECTS = 1  # moments that are shown though they raise no alarm
 SURE = {"scene": 0.99, "uncalibrated": 0.85}  # highest confidence
 
@@ -132,24 +134,30 @@ class Detector:
         head = HeadPart(self.head, reader.info.fps, reader.start_s) if self.head else None
         scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
+        trim_at = TRIM_FRAMES
         clips = decoder.watch(reader) if isinstance(decoder, TowerPart) else reader
         for features in encoded_and_watched(clips, Encoder().stream(), watcher):
             now = float(features.times_s[-1])
             scan.shape = features.moving.shape[1:]
             scan.add_times(features.times_s)
             scan.add_pictures(features)
-            scan.headed += head.push(features) if head else ()
+            for headed in head.push(features) if head else ():
+                scan.add_headed(headed)
             for levels in memory.push(features) if memory else ():
                 scan.add_levels(levels)
             ended = watcher.take_ended()
             for decoded in decoder.push(features, [*ended, *watcher.things.values()]) if decoder else ():
                 scan.add_decoded(decoded, alarms)
             scan.add_things(words.push(ended, now))
+            if len(scan.times_s) >= trim_at:
+                trim()
+                trim_at = len(scan.times_s) + TRIM_FRAMES
             if progress:
                 progress(Progress(now - reader.start_s, end_s - reader.start_s, len(scan.times_s)))
         for levels in memory.finish() if memory else ():
             scan.add_levels(levels)
-        scan.headed += head.finish() if head else ()
+        for headed in head.finish() if head else ():
+            scan.add_headed(headed)
         ended = watcher.finish()
         for decoded in decoder.finish(ended) if decoder else ():
             scan.add_decoded(decoded, alarms)
@@ -362,6 +370,6 @@ def _vision(preset: str) -> str:
 
 def _sight(scan: Scan, followed: list[RegionTrack], suspects: Evidence | None) -> Sight:
     """What is kept for a language model."""
-    pictures = np.array(scan.pictures).reshape(-1, *GRID, C_APPEARANCE)
+    pictures = scan.pictures.array().reshape(-1, *GRID, C_APPEARANCE)
     told = suspects.to_json() if suspects else ""
     return Sight(np.array(scan.picture_times_s), pictures, *seen_of(followed, scan.things), told)

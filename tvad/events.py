@@ -4,13 +4,14 @@ Next: tvad/findings.py
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from heatmap.levels import to_rarity, to_score
 from heatmap.regions import extract_regions
 from heatmap.tracks import RegionTrack, Tracker, smooth
+from tvad.spill import PIECE, pieces, release
 
 KEEP_NATS = 3.4  # an event goes on while the rarity is at most this far below the threshold (30 times as frequent)
 MERGE_S = 1.0  # events closer than this are one
@@ -59,41 +60,65 @@ def follow(
     Regions are cut at `threshold`. While an event's hottest place stays below it, that place alone is cut out, and
     counts where it belongs to a track that reaches the threshold at another time.
     """
+    found: list[RegionTrack] = []
+    for span in spans:  # they are further apart than a track reaches
+        own = _followed(heat[span.start : span.end + 1], times_s[span.start : span.end + 1], threshold, size_wh)
+        first = found[-1].id if found else 0
+        found += [replace(track, id=first + track.id) for track in own]
+        release(heat)
+    return found
+
+
+def _followed(heat: np.ndarray, times_s: np.ndarray, threshold: float, size_wh: tuple[int, int]) -> list[RegionTrack]:
+    """The tracks of one event, whose heat and times these are."""
     keep = float(to_score(to_rarity(np.array(threshold)) - KEEP_NATS))
-    cut = np.full(len(times_s), np.inf)
+    hottest = np.concatenate([piece.reshape(len(piece), -1).max(1) for piece in pieces(heat)]).astype(np.float64)
+    # From the ground up: it is as warm as a weak top, and a share of the top alone would be all of the picture.
+    ground, top = _median(heat), float(hottest.max())
+    if top - ground <= FLAT:
+        return []
     counts = np.ones(len(times_s), bool)
-    for span in spans:
-        rows = slice(span.start, span.end + 1)
-        hottest = heat[rows].reshape(span.end + 1 - span.start, -1).max(1).astype(np.float64)
-        # From the ground up: it is as warm as a weak top, and a share of the top alone would be all of the picture.
-        ground, top = float(np.median(heat[rows])), float(hottest.max())
-        if top - ground <= FLAT:
-            continue
-        if top <= threshold:
-            cut[rows] = ground + REGION_SHARE * (top - ground)
-            continue
+    if top <= threshold:
+        cut = np.full(len(times_s), ground + REGION_SHARE * (top - ground))
+    else:
         lowest = ground + QUIET_SHARE * (top - ground)
         place = np.maximum(keep, ground + PLACE_SHARE * (hottest - ground))
         weak = np.where(hottest < lowest, np.inf, place)
-        cut[rows] = np.where(hottest < threshold, weak, max(threshold, lowest))
-        counts[rows] = hottest >= max(threshold, lowest)
+        cut = np.where(hottest < threshold, weak, max(threshold, lowest))
+        counts = hottest >= max(threshold, lowest)
     tracker = Tracker(size_wh, max_gap_s=MAX_GAP_S)
     for i, t in enumerate(times_s):
-        hot = 0 < cut[i] <= float(heat[i].max())
+        hot = 0 < cut[i] <= hottest[i]
         tracker.step(extract_regions(heat[i], float(t), size_wh, float(cut[i])) if hot else [], float(t))
+        if i % PIECE == 0:
+            release(heat)
     seen = tracker.times_s
     telling = set(times_s[counts].tolist())
     tracks = [t for t in tracker.tracks(min_length=1) if any(r.t_s in telling for r in t.present())]
     return [smooth(track, seen) for track in tracks]
 
 
+def _median(heat: np.ndarray) -> float:
+    """Median of all values, in [0, 1]. Of float16, as numpy has it, by counting: a long event needs no copy."""
+    if heat.dtype != np.float16:
+        return float(np.median(heat))
+    count = np.zeros(1 << 16, np.int64)
+    for piece in pieces(heat):
+        count += np.bincount(np.abs(piece).view(np.uint16).ravel(), minlength=1 << 16)
+    middle = np.array([(heat.size - 1) // 2, heat.size // 2])
+    bits = np.searchsorted(np.cumsum(count), middle, side="right").astype(np.uint16)
+    return float(bits.view(np.float16).mean())
+
+
 def share_out(tracks: Sequence[RegionTrack], times_s: np.ndarray, spans: Sequence[Span]) -> list[list[RegionTrack]]:
     """The tracks of each event, hottest first: those present in it for MIN_TRACK_S, or the hottest one."""
     out = []
+    known = [(track, track.present()) for track in tracks]
     for span in spans:
         start_s, end_s = times_s[span.start], times_s[span.end]
-        seen = {t.id: [r for r in t.present() if start_s <= r.t_s <= end_s] for t in tracks}
-        inside = [t for t in tracks if any(r.score > 0 for r in seen[t.id])]
+        near = [(t, there) for t, there in known if there and there[0].t_s <= end_s and there[-1].t_s >= start_s]
+        seen = {t.id: [r for r in there if start_s <= r.t_s <= end_s] for t, there in near}
+        inside = [t for t, _ in near if any(r.score > 0 for r in seen[t.id])]
         inside.sort(key=lambda t: (-sum(r.score for r in seen[t.id]), t.id))
         long = [t for t in inside if seen[t.id][-1].t_s - seen[t.id][0].t_s >= MIN_TRACK_S]
         out.append(long[:TRACKS_PER_EVENT] or inside[:1])

@@ -21,8 +21,10 @@ import numpy as np
 
 from heatmap.masks import of_runs
 from tvad.kinds import UNSPECIFIED
+from tvad.npz import read_maps, write_npz
 from tvad.plain import no_number, number, plain, texts
 from tvad.sight import Sight
+from tvad.spill import pieces
 
 SCHEMA_VERSION = 1
 
@@ -241,7 +243,7 @@ class Curves:
         if self.heat.ndim != 3 or self.heat.shape[:1] != self.heat_times_s.shape:
             raise EvidenceError(f"heat {self.heat.shape} must be (T, h, w) with T = {self.heat_times_s.shape}")
         for name, values in {"scores": self.scores, "heat": self.heat}.items():
-            if values.size and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+            if values.size and not all(p.min() >= 0 and p.max() <= 1 for p in pieces(values)):  # nor NaN, which is not
                 raise EvidenceError(f"{name} leaves [0, 1]: {np.nanmin(values)} to {np.nanmax(values)}")
 
     def save(self, path: str | Path) -> None:
@@ -256,8 +258,8 @@ class Curves:
             arrays["class_probs"] = self.class_probs.astype(np.float32)
         arrays |= {f"part_{name}": curve.astype(np.float32) for name, curve in self.parts.items()}
         if self.sight is not None:
-            arrays |= {f"sight_{name}": np.array(value) for name, value in vars(self.sight).items()}
-        write_atomic(path, lambda file: np.savez_compressed(file, **arrays))
+            arrays |= {f"sight_{name}": np.asarray(value) for name, value in vars(self.sight).items()}
+        write_atomic(path, lambda file: write_npz(file, arrays))
 
     @classmethod
     def load(cls, path: str | Path) -> "Curves":
@@ -267,7 +269,7 @@ class Curves:
                     z["times_s"],
                     z["scores"],
                     z["heat_times_s"],
-                    z["heat"],
+                    read_maps(z, "heat"),
                     tuple(str(n) for n in z["class_names"]),
                     z["class_probs"] if "class_probs" in z.files else None,
                     {name[5:]: z[name] for name in z.files if name.startswith("part_")},

@@ -3,7 +3,8 @@
 Next: tvad/detector.py
 """
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from tvad.events import Span
 from tvad.evidence import Event, Motion, Track, TrackBox
 from tvad.parts import ScoredThing
 from tvad.sight import COLOURS
+from tvad.spill import Objects
 from tvad.watcher import Shot
 from tvad.words import WordGuide, softmax
 
@@ -73,6 +75,39 @@ class SeenThing:
         return float((both / np.maximum(smaller, 1.0) * shared).mean())
 
 
+class SeenThings:
+    """All things of a video in the order they came; of a long one, in a file."""
+
+    def __init__(self, things: Sequence[SeenThing] = ()) -> None:
+        self._kept: Objects[SeenThing] = Objects()
+        self._start_s, self._end_s, self._height = array("d"), array("d"), array("d")
+        for thing in things:
+            self.add(thing)
+
+    def add(self, thing: SeenThing) -> None:
+        """The next one."""
+        self._kept.add(thing)
+        self._start_s.append(float(thing.times_s[0]))
+        self._end_s.append(float(thing.times_s[-1]))
+        self._height.append(thing.height)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __iter__(self) -> Iterator[SeenThing]:
+        return (self._kept[n] for n in range(len(self)))
+
+    def during(self, start_s: float, end_s: float) -> Iterator[SeenThing]:
+        """Those that were there between two times, both included."""
+        there = (np.array(self._start_s) <= end_s) & (np.array(self._end_s) >= start_s)
+        return (self._kept[n] for n in np.flatnonzero(there).tolist())
+
+    @property
+    def usual_height(self) -> float:
+        """Median height, source px; there must be one."""
+        return float(np.median(self._height))
+
+
 def name_of(logits: np.ndarray, guide: WordGuide | None) -> tuple[str, float, bool]:
     """Label, its probability, whether it is one of the anomaly words; ("", 0, False) when nothing is likely."""
     if not len(logits):
@@ -88,13 +123,15 @@ def name_of(logits: np.ndarray, guide: WordGuide | None) -> tuple[str, float, bo
     return "", 0.0, False
 
 
-def thing_of(track: RegionTrack, things: Sequence[SeenThing]) -> SeenThing | None:
+def thing_of(track: RegionTrack, things: SeenThings) -> SeenThing | None:
     """The thing that a track follows; None where none overlaps it enough."""
-    best = max(things, key=lambda s: s.overlap(track), default=None)
+    seen = track.present()
+    near = things.during(seen[0].t_s, seen[-1].t_s) if seen else iter(())
+    best = max(near, key=lambda s: s.overlap(track), default=None)
     return best if best is not None and best.overlap(track) >= OVERLAP else None
 
 
-def seen_of(tracks: Sequence[RegionTrack], things: Sequence[SeenThing]) -> tuple[np.ndarray, np.ndarray]:
+def seen_of(tracks: Sequence[RegionTrack], things: SeenThings) -> tuple[np.ndarray, np.ndarray]:
     """Looks (N, 1000) and colours (N, 2, 11) of tracks, as in Sight."""
     looks = np.zeros((len(tracks), N_CLASSES), np.float16)
     colours = np.zeros((len(tracks), 2, COLOURS), np.float16)
@@ -108,7 +145,7 @@ def seen_of(tracks: Sequence[RegionTrack], things: Sequence[SeenThing]) -> tuple
 def make_track(
     number: int,
     track: RegionTrack,
-    things: Sequence[SeenThing],
+    things: SeenThings,
     size_wh: tuple[int, int],
     stretch_s: tuple[float, float],
 ) -> tuple[Track, bool]:
@@ -143,10 +180,10 @@ def _rounded(box: Sequence[float]) -> tuple[float, float, float, float]:
     return x0, y0, x1, y1
 
 
-def _size_label(thing: SeenThing | None, boxes: Sequence[Sequence[float]], things: Sequence[SeenThing]) -> str:
+def _size_label(thing: SeenThing | None, boxes: Sequence[Sequence[float]], things: SeenThings) -> str:
     """By height, among everything that moves here: most moving things are people or of their size."""
     height = thing.height if thing else float(np.median([b[3] - b[1] for b in boxes]))
-    usual = float(np.median([s.height for s in things])) if things else height
+    usual = things.usual_height if len(things) else height
     if height < PERSON[0] * usual:
         return "small object"
     return "person-sized object" if height <= PERSON[1] * usual else "large object"

@@ -31,6 +31,7 @@ from heatmap.render import (
     scale_box,
 )
 from tvad.evidence import Analysis, Event
+from tvad.spill import PIECE, release
 from tvad.stills import analysed_stretch, draw_timeline, draw_trajectory, main_event
 from tvad.video import VideoReader, probe
 from tvad.writer import VideoWriter
@@ -274,7 +275,9 @@ def _stream(
     for a, b in stretches:
         with ExitStack() as stack:
             waiting = [stack.enter_context(s) for s in sinks if a <= s.start_s <= b]
-            for frame, t_s, fps in _frames(video_path, a, until_s if b >= end_s else b):
+            for number, (frame, t_s, fps) in enumerate(_frames(video_path, a, until_s if b >= end_s else b)):
+                if number % PIECE == 0:
+                    release(analysis.curves.heat)
                 stills.offer(frame, t_s)
                 for sink in [s for s in waiting if s.end_s < t_s]:
                     sink.close()

@@ -27,6 +27,7 @@ WINDOW_S = 1.0  # looks this near count for a moment of a thing's life
 USUAL_SHARE = 0.75  # usual in a clip is the level that this share of all sightings stays below ...
 USUAL_LEVEL = -4.5  # ... drawn towards these log odds
 FEW_THINGS = 5  # as if so many things had it
+NEAR_PIECE = 256  # moments that are averaged together
 HABIT_S = 120.0  # words wait this long at most for more things to compare with
 
 
@@ -206,12 +207,18 @@ class WordsPart:
 
 def near_mean(values: np.ndarray, at_s: Sequence[float], times_s: Sequence[float]) -> np.ndarray:
     """Mean of the values (m,) at `at_s` within WINDOW_S of each time, the nearest one where none is; (n,)."""
-    distance = np.abs(np.asarray(times_s)[:, None] - np.asarray(at_s)[None])
-    near = distance <= WINDOW_S
-    near[np.arange(len(near)), distance.argmin(1)] = True
-    finite = np.where(np.isfinite(values), values, -50.0)
-    out: np.ndarray = (near * finite).sum(1) / near.sum(1)
-    return out
+    at, finite = np.asarray(at_s), np.where(np.isfinite(values), values, -50.0)
+
+    def mean(times: np.ndarray) -> np.ndarray:
+        distance = np.abs(times[:, None] - at[None])
+        near = distance <= WINDOW_S
+        near[np.arange(len(near)), distance.argmin(1)] = True
+        out: np.ndarray = (near * finite).sum(1) / near.sum(1)
+        return out
+
+    # In pieces: a thing that stays for hours has too many pairs for memory.
+    times = np.asarray(times_s)
+    return np.concatenate([mean(times[n : n + NEAR_PIECE]) for n in range(0, max(len(times), 1), NEAR_PIECE)])
 
 
 def habit_of(looks: Looks) -> Habit:

@@ -3,7 +3,8 @@
 Next: tvad/detector.py
 """
 
-from dataclasses import dataclass, field
+from array import array
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -12,11 +13,12 @@ from heatmap.fuse import beside, either, fuse
 from heatmap.levels import AlarmLevel, Alarms, to_score
 from tvad.decoder_part import DecodedLevels
 from tvad.encoder import Features
-from tvad.findings import SeenThing
+from tvad.findings import SeenThing, SeenThings
 from tvad.head_part import HeadLevels
 from tvad.kinds import WINDOW
 from tvad.parts import Levels, ScoredThing
 from tvad.sight import EVERY_S, coarse
+from tvad.spill import Maps
 from tvad.words import WordGuide
 
 NOTHING = -12.0  # rarity (nats) where a part sees nothing at all
@@ -28,43 +30,49 @@ SOFT_CELLS = 1.0  # the rim of a busy place
 
 @dataclass
 class Scan:
-    """What one pass over a video collects."""
+    """What one pass over a video collects; what is long goes to files."""
 
     heat_alarm: AlarmLevel
     size_wh: tuple[int, int]  # source pixels
     analysed_wh: tuple[int, int]
     guide: WordGuide | None
-    times_s: list[float] = field(default_factory=list)
+    times_s: "array[float]" = field(default_factory=lambda: array("d"))
     frame: list[np.ndarray] = field(default_factory=list)
-    heat: list[np.ndarray] = field(default_factory=list)
+    heat: Maps = field(default_factory=Maps)
     share: list[np.ndarray] = field(default_factory=list)
-    things: list[SeenThing] = field(default_factory=list)
+    things: SeenThings = field(default_factory=SeenThings)
     shape: tuple[int, ...] = (1, 1)
-    decoded: list[np.ndarray] = field(default_factory=list)
+    decoded: Maps = field(default_factory=Maps)
     decoded_frame: list[np.ndarray] = field(default_factory=list)
-    headed: list[HeadLevels] = field(default_factory=list)
-    picture_times_s: list[float] = field(default_factory=list)
-    pictures: list[np.ndarray] = field(default_factory=list)
+    headed: list[HeadLevels] = field(default_factory=list)  # without their places, which are in `busiest`
+    busiest: Maps = field(default_factory=Maps)
+    picture_times_s: "array[float]" = field(default_factory=lambda: array("d"))
+    pictures: Maps = field(default_factory=Maps)
 
     def add_pictures(self, features: Features) -> None:
         """Keep the coarse picture of a frame every EVERY_S."""
         for patch, t in zip(features.patch, features.times_s.tolist(), strict=True):
             if not self.picture_times_s or t - self.picture_times_s[-1] >= EVERY_S - 1e-6:
                 self.picture_times_s.append(t)
-                self.pictures.append(coarse(patch))
+                self.pictures.add(coarse(patch)[None])
 
     def add_times(self, times_s: np.ndarray) -> None:
-        self.times_s += times_s.tolist()
+        self.times_s.extend(times_s.tolist())
 
     def add_levels(self, levels: Levels) -> None:
         self.frame.append(levels.frame)
         self.share.append(levels.motion_share)
-        self.heat.append(np.clip(self.heat_alarm.rarity(levels.heat), -1e4, 1e4).astype(np.float16))
+        self.heat.add(np.clip(self.heat_alarm.rarity(levels.heat), -1e4, 1e4).astype(np.float16))
 
     def add_decoded(self, levels: DecodedLevels, alarms: Alarms) -> None:
         """The decoder's levels of the next frames."""
         self.decoded_frame.append(alarms.frame.rarity(levels.frame))
-        self.decoded.append(np.clip(alarms.heat.rarity(levels.level), NOTHING, 1e4).astype(np.float16))
+        self.decoded.add(np.clip(alarms.heat.rarity(levels.level), NOTHING, 1e4).astype(np.float16))
+
+    def add_headed(self, levels: HeadLevels) -> None:
+        """The head's levels of the next snippets."""
+        self.busiest.add(levels.where)
+        self.headed.append(replace(levels, where=levels.where[:0]))
 
     def head_curve(self, alarm: AlarmLevel) -> np.ndarray:
         """Rarity of the head's snippets at each frame, (T,): straight lines between their middles."""
@@ -95,7 +103,8 @@ class Scan:
         return np.searchsorted((middles[1:] + middles[:-1]) / 2, times_s)
 
     def add_things(self, scored: list[ScoredThing]) -> None:
-        self.things += [SeenThing.of(t, self.guide, self.size_wh[0] / self.analysed_wh[0]) for t in scored]
+        for thing in scored:
+            self.things.add(SeenThing.of(thing, self.guide, self.size_wh[0] / self.analysed_wh[0]))
 
     def words_curve(self, alarm: AlarmLevel) -> np.ndarray:
         """Rarity of the most wanted thing in each frame, (T,); NOTHING where there is none."""
@@ -110,21 +119,20 @@ class Scan:
         """Heat (T, h, w) float16 in [0, 1] of all parts; the words take part with an alarm level, the head with its
         curve (T,), where its movement is.
 
-        Takes the parts' maps out of their lists piece by piece, so that no second copy of them ever exists.
+        Goes through the parts' maps piece by piece; of a long video the outcome is in a file, and read-only.
         """
-        out = np.empty((len(self.times_s), *self.shape), np.float16)
-        memory, decoder = _Pieces(self.heat), _Pieces(self.decoded)
-        for start in range(0, len(out), PIECE):
-            rows = slice(start, min(start + PIECE, len(out)))
+        out, count = Maps(), len(self.times_s)
+        for start in range(0, count, PIECE):
+            rows = slice(start, min(start + PIECE, count))
             guides = [self._painted(alarm, np.array(self.times_s[rows]))] if alarm is not None else []
-            if decoder:
-                guides.append(decoder.take(rows.stop - start))
-            remembered = memory.take(rows.stop - start) if memory else None
+            if self.decoded:
+                guides.append(self.decoded.read(start, rows.stop).astype(np.float32))
+            remembered = self.heat.read(start, rows.stop).astype(np.float32) if self.heat else None
             found = _together(remembered, guides, (rows.stop - start, *self.shape), scene)
             if head is not None:
                 found = beside(found, self._moving(head[rows], np.array(self.times_s[rows])), scene)
-            out[rows] = to_score(found)
-        return out
+            out.add(to_score(found).astype(np.float16))
+        return out.array()
 
     def _moving(self, rarity: np.ndarray, times: np.ndarray) -> np.ndarray:
         """The head's rarity (t,) in the busiest place of each frame's snippet, (t, h, w) float32."""
@@ -135,24 +143,14 @@ class Scan:
         high, share = np.minimum(low + 1, len(middles) - 1), (at - low)[:, None, None].astype(np.float32)
         # The snippets of these frames alone: a video of hours comes here in a thousand pieces.
         first = int(low.min())
-        soft = np.stack([_soft(self._where(n)) for n in range(first, int(high.max()) + 1)])
+        soft = np.stack([_soft(where) for where in self.busiest.read(first, int(high.max()) + 1)])
         place = soft[low - first] * (1 - share) + soft[high - first] * share
         return (NOTHING + (rarity[:, None, None] - NOTHING) * place).astype(np.float32)
-
-    def _where(self, number: int) -> np.ndarray:
-        """The busiest place of a snippet, (h, w) bool."""
-        for levels in self.headed:
-            if number < len(levels.where):
-                return levels.where[number]  # type: ignore[no-any-return]
-            number -= len(levels.where)
-        raise IndexError(f"no snippet {number} beyond the last")
 
     def _painted(self, alarm: AlarmLevel, times: np.ndarray) -> np.ndarray:
         """Rarity maps of the words alone at some frames, (t, h, w) float32."""
         cells = np.full((len(times), *self.shape), NOTHING, np.float32)
-        for thing in self.things:
-            if thing.times_s[0] > times[-1] + 1e-6 or thing.times_s[-1] < times[0] - 1e-6:
-                continue
+        for thing in self.things.during(float(times[0]) - 1e-6, float(times[-1]) + 1e-6):
             first, last = np.searchsorted(times, [thing.times_s[0] - 1e-6, thing.times_s[-1] + 1e-6])
             rarity = _rarity(thing, alarm, times[first:last])
             boxes = [np.interp(times[first:last], thing.times_s, thing.boxes[:, k]) for k in range(4)]
@@ -191,24 +189,3 @@ def _together(memory: np.ndarray | None, guides: list[np.ndarray], shape: tuple[
     if not guides:
         return np.full(shape, NOTHING, np.float32) if memory is None else memory
     return either(guides) if memory is None else fuse(memory, either(guides), scene)
-
-
-class _Pieces:
-    """Maps that came in pieces of any length, handed out in others and dropped."""
-
-    def __init__(self, pieces: list[np.ndarray]) -> None:
-        self.pieces = pieces
-
-    def __bool__(self) -> bool:
-        return bool(self.pieces)
-
-    def take(self, count: int) -> np.ndarray:
-        """The next maps, (count, h, w) float32."""
-        found: list[np.ndarray] = []
-        while count:
-            piece = self.pieces.pop(0)
-            found.append(piece[:count])
-            if len(piece) > count:
-                self.pieces.insert(0, piece[count:])
-            count -= len(found[-1])
-        return np.concatenate(found).astype(np.float32)

@@ -10,6 +10,7 @@ Next: tvad/encoder.py
 
 import hashlib
 import re
+from array import array
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ class VideoReader:
         self.start_s, self.end_s = start_s or 0.0, np.inf if end_s is None else end_s
         scale = min(1.0, max_side / max(self.info.width, self.info.height)) if max_side else 1.0
         self.size_wh = (max(1, round(self.info.width * scale)), max(1, round(self.info.height * scale)))
-        self._times: list[float] = []
+        self._times = array("d")
 
     @property
     def warnings(self) -> list[str]:
@@ -135,7 +136,7 @@ class VideoReader:
 
     def _sampled(self) -> Iterator[tuple[float, object]]:
         """Frames at the sampling rate. Due times, not a count, decide: gaps and variable rates stay in time."""
-        self._times = []
+        self._times = array("d")
         half, period = 0.5 / self.info.fps, 1.0 / self.rate_hz
         due = self.start_s
         for t, frame in self._source.frames(self.start_s):

@@ -26,6 +26,7 @@ FREQUENT_LOOKS = 6
 CROP = 1.5  # crop side in box sides
 SHOTS = 3  # pictures kept of each thing, for its colours
 SHOT_PX = 64
+LIFE_S = 600.0  # a thing that stays longer is handed out in pieces
 
 
 @dataclass(eq=False)
@@ -90,11 +91,13 @@ class Watcher:
         """One frame (H, W, 3) uint8 RGB."""
         proposals = self.objects.step(frame, t_s)
         ids, gone = self.linker.step([p.box_xyxy for p in proposals], t_s)
-        for track in gone:
-            self.ended.append(self.things.pop(track.id))
+        self.ended += [self.things.pop(track.id) for track in gone]
         due: list[tuple[Thing, Proposal]] = []
         for identity, proposal in zip(ids, proposals, strict=True):
             thing = self.things.setdefault(identity, Thing(identity))
+            if thing.times_s and t_s - thing.times_s[0] > LIFE_S:
+                self.ended.append(thing)
+                thing = self.things[identity] = Thing(identity)
             thing.boxes.append(proposal.box_xyxy)
             thing.times_s.append(t_s)
             thing.area.append(proposal.area_frac)

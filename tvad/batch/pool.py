@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from tvad.batch.inputs import Item
+from tvad.malloc import frugal, trim
 
 T = TypeVar("T")
 Tell = Callable[[float, float], None]  # seconds of video done, in all
@@ -258,6 +259,7 @@ def _end(worker: _Worker) -> None:
 def _work(pipe: Connection, make: Callable[[], Task[Any]]) -> None:
     """The life of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends us
+    frugal()
     parent = os.getppid()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     try:
@@ -270,6 +272,7 @@ def _work(pipe: Connection, make: Callable[[], Task[Any]]) -> None:
         pipe.send(("ready", None))
         while True:
             pipe.send(_done(task, pipe.recv(), tell))
+            trim()
 
 
 def _done(task: Task[Any], item: Item, tell: Tell) -> tuple[str, Any]:
