@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from chat.conversation import Conversation, Turn
+from chat.region import Region
 from chat.session import Answer, Session
 from tvad.detector import Detector
 from tvad.evidence import Analysis
@@ -64,6 +66,7 @@ class Case:
     analysis: Analysis | None = None
     session: Session | None = None
     said: list[tuple[str, Answer]] = field(default_factory=list)
+    turns: list[tuple[Region | None, Turn]] = field(default_factory=list)  # of `said`, with the place it is about
     found: tuple[Detector, VideoReader, Scan] | None = None
     overtaken: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -71,6 +74,10 @@ class Case:
     @property
     def asked(self) -> list[str]:
         return [question for question, _ in self.said]
+
+    def talk(self, region: Region | None = None) -> Conversation:
+        """What was said about the whole picture, or about this place alone: to each belongs other evidence."""
+        return Conversation(tuple(turn for where, turn in self.turns if where == region))
 
 
 def clean_name(name: str) -> str:

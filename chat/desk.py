@@ -16,12 +16,11 @@ from pathlib import Path
 
 from chat.board import follow_ups, heat_pictures, page_data
 from chat.case import LONGEST_NAME, Case, Limits, Refused, clean_name, reason, suffix_of
-from chat.conversation import Conversation
-from chat.facts import seconds
+from chat.conversation import Turn
 from chat.playable import Stopped, copy_playable, is_playable
-from chat.region import Region, highest, of_region
+from chat.region import Region, nothing_in, of_region, told_first
 from chat.scenes import Scenes
-from chat.session import Session
+from chat.session import Answer, Session
 from chat.turns import Left, Turns
 from tvad.api import open_session
 from tvad.detector import Detector
@@ -235,9 +234,8 @@ class Desk:
         told = told | {name: Path(told[name]).name for name in ("scene", "sam") if told.get(name)}
         evidence = replace(analysis.evidence, video=replace(analysis.evidence.video, path=case.name), settings=told)
         case.analysis = Analysis(evidence, analysis.curves)
-        before = case.session.conversation if case.session else Conversation()
         case.session = self._open(case, case.analysis)
-        case.session.conversation = before
+        case.session.conversation = case.talk()
         case.settings = settings
         self._write(case)
         case.state, case.version = "ready", case.version + 1
@@ -280,21 +278,26 @@ class Desk:
     ) -> Iterator[str]:
         """The answer in pieces; about a place in the picture alone where one is given. Refused before the analysis.
         What was stopped half-way does not count as said."""
-        session, analysis = self._session(case), case.analysis
+        asked, analysis, lead = self._session(case), case.analysis, ""
         assert analysis is not None
-        lead = ""
         with self.turns.turn(stopped=stopped):
-            asked = session
             if region is not None:
-                asked = self._open(case, of_region(analysis, region))
-                asked.conversation = session.conversation
-                heat, t_s = highest(analysis, region)
-                lead = f"In the marked region ({region.words()}; highest heat there {heat:.2f}, at {seconds(t_s)}): "
+                place = of_region(analysis, region)
+                asked = self._open(case, place)
+                asked.noted = bool(case.said)
+                lead = told_first(analysis, region)
                 yield lead
-            yield from asked.ask(question)
-        self._session(case).conversation = asked.conversation  # another one, where events were cut again meanwhile
+            asked.conversation = case.talk(region)
+            if region is not None and (empty := nothing_in(place)):
+                yield empty
+                turn, answer = Turn(question, empty), Answer(empty)
+            else:
+                yield from asked.ask(question)
+                turn, answer = asked.conversation.turns[-1], asked.last
         where = f" ({region.words()})" if region else ""
-        case.said.append((question + where, replace(asked.last, text=lead + asked.last.text)))
+        case.turns.append((region, turn))
+        case.said.append((question + where, replace(answer, text=lead + answer.text)))
+        self._session(case).conversation = case.talk()  # another one, where events were cut again meanwhile
 
     def ways(self) -> list[str]:
         """Who can answer here, the usual one first: the ways whose weights are installed, or that a server words."""
@@ -314,15 +317,14 @@ class Desk:
         case.explain = way
         with case.lock:
             if case.analysis is not None and case.session is not None:
-                said = case.session.conversation
                 case.session = self._open(case, case.analysis)
-                case.session.conversation = said
+                case.session.conversation = case.talk()
 
     def take_back(self, case: Case, kept: int) -> None:
         """Forget the questions after the first `kept`."""
         session = self._session(case)
-        session.conversation = Conversation(session.conversation.turns[:kept])
-        del case.said[kept:]
+        del case.said[kept:], case.turns[kept:]
+        session.conversation = case.talk()
 
     def suggestions(self, case: Case) -> list[str]:
         return follow_ups(case.analysis.evidence, case.asked) if case.analysis else []

@@ -91,6 +91,7 @@ class Flow:
     def reword(self, who: Who, shown: str, anomaly: Any, normal: Any) -> Iterator[Step]:
         """Other words for what is anomalous: look at the video again, and stop looking with the words before. The
         dialogue stays; what is said from now on is about the new heat."""
+        yield self._board(self.leave)  # gradio empties all parts for a stream of nothing
         try:
             case = self.desk.case(who.visit, shown)
         except Refused:
@@ -162,8 +163,7 @@ class Flow:
         if at < len(case.said):
             question = question or case.said[at][0]
             self.desk.take_back(case, at)
-        if question:
-            yield from self.answer(who, shown, question, region)
+        yield from self.answer(who, shown, question, region) if question else iter([messages(self.desk, case)])
 
     def _answered(self, who: Who, case_id: str, question: str, where: Region | None) -> Iterator[list[dict[str, Any]]]:
         try:
@@ -184,7 +184,7 @@ class Flow:
             return
         yield messages(self.desk, case)
 
-    def _board(self, told: dict[str, Any]) -> Step:
+    def _board(self, told: Any) -> Step:
         return told, self.leave, self.leave, self.leave
 
     def _about(self, case: Case, who: Who, told: dict[str, Any]) -> Step:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from chat.facts import at_cell, clock
+from chat.facts import at_cell, clock, seconds
 from heatmap.motion import cell_of
 from tvad.evidence import Analysis, Event, Evidence, Track
 from tvad.findings import summarise
@@ -74,6 +74,21 @@ def highest(analysis: Analysis, region: Region) -> tuple[float, float]:
     tops = _cells(curves.heat[within], region).reshape(len(within), -1).max(1)
     best = int(tops.argmax())
     return float(tops[best]), float(curves.heat_times_s[within[best]])
+
+
+def told_first(analysis: Analysis, region: Region) -> str:
+    """What an answer about the place begins with."""
+    heat, t_s = highest(analysis, region)
+    return f"In the marked region ({region.words()}; highest heat there {heat:.2f}, at {seconds(t_s)}): "
+
+
+def nothing_in(place: Analysis) -> str:
+    """What there is to say about a place (`of_region`) that nothing anomalous or unusual touches; "" where something
+    does. A language model has nothing to see there, and would tell of what was said about the rest."""
+    sight = place.curves.sight
+    if place.evidence.tracks or (sight is not None and sight.suspects):
+        return ""
+    return "nothing that stands out was followed here then."
 
 
 def _with(evidence: Evidence, tracks: list[Track], peak: float) -> Evidence:

@@ -53,6 +53,8 @@ POLICY = (
 OUTSIDE = re.compile(
     rb"<meta\b[^>]*\bhttps?://[^>]*>|https?://(?:raw\.)?github[a-z]*\.com/gradio[^\"'\\\s]*", re.IGNORECASE
 )
+# Of gradio's route for files, which would fetch the address.
+ADDRESS = re.compile(r"/(?:file|proxy)=\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 log = logging.getLogger("tvad.serve")
 
 
@@ -313,6 +315,8 @@ class Guard:
                 return JSONResponse({"error": "send the header Authorization: Bearer KEY"}, 401, BEARER)
         elif self.login and not open_to_all and not self.login.allows(header):
             return Response("A name and a password are needed.", 401, {"WWW-Authenticate": 'Basic realm="tvad"'})
+        if ADDRESS.search(path):
+            return JSONResponse({"error": "nothing is fetched from addresses here"}, 403)
         if request.method not in ("GET", "HEAD", "OPTIONS") and not _same_site(request):
             return JSONResponse({"error": "this request came from another site"}, 403)
         return None

@@ -107,6 +107,7 @@ class Session:
         self.evidence = evidence
         self.explain = explain
         self.conversation = Conversation()
+        self.noted = False  # that it is not calibrated was said already, in another dialogue
         self._explainer = explainer
         self._view = view
         self._frames = frames
@@ -125,7 +126,7 @@ class Session:
         """Answer in pieces; together they are `last.text`. A turn counts once its last piece was taken."""
         read = understand(question)
         said = narrate(self.evidence, read, self.conversation)
-        first = not self.conversation.turns
+        first = not (self.conversation.turns or self.noted)
         heard = _Heard()
         pieces: list[str] = []
         for piece in self._worded(read, said, heard) if self._by_model(read, said) else _sentences(said.text):

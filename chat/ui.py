@@ -203,7 +203,7 @@ def build(desk: Desk) -> gr.Blocks:
         given = [anomaly, normal]
         out = [board, chat, shown, region]
         opened = board.opened(hands.opened, given, out, **MANY)
-        looked = gr.on([anomaly.input, normal.input], hands.reworded, [shown, *given], out, **MANY)
+        looked = gr.on([anomaly.change, normal.change], hands.reworded, [shown, *given], out, **MANY)
         learnt = board.learn(hands.learn, [shown, *given], out, **HIDDEN)
         forgot = board.forget(hands.unlearn, [shown, *given], out, **HIDDEN)
         board.chosen(hands.chosen, None, [*out, way], queue=False, **MANY)

@@ -36,7 +36,7 @@ def serving(*flags: str) -> Iterator[str]:
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(120):
+        for _ in range(360):
             try:
                 with urllib.request.urlopen(f"{address}/health", timeout=5):
                     break
@@ -49,16 +49,23 @@ def serving(*flags: str) -> Iterator[str]:
 
 
 @contextmanager
-def visiting(address: str, *flags: str, theme: str = "light") -> Iterator[Any]:
-    """A fresh browser's page. `outside`: requests to other hosts; `errors`: of scripts."""
+def visiting(address: str, *flags: str, theme: str = "light", phone: bool = False) -> Iterator[Any]:
+    """A fresh browser's page. `outside`: requests to other hosts; `errors`: of scripts. phone: small, with touch."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as tool:
         browser = tool.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        made = browser.new_page(viewport={"width": 1440, "height": 1000})
+        sizes: dict[str, Any] = {"viewport": {"width": 1440, "height": 1000}}
+        if phone:
+            sizes = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+            sizes |= {"device_scale_factor": 2}
+        made = browser.new_page(**sizes)
         watch(made, address)
         made.goto(f"{address}/?__theme={theme}", timeout=WAIT_MS)
         made.wait_for_selector(".tv-drop", timeout=WAIT_MS)
+        # Gradio draws the page anew once what was open is known; a focus set before is lost.
+        made.wait_for_selector("#tv-question button[aria-label=Ask]", timeout=WAIT_MS)
+        made.wait_for_timeout(500)
         yield made
         browser.close()
 

@@ -15,7 +15,6 @@ from desk_fakes import make_desk, opened, ready, said
 
 from chat.case import Case, Limits, Refused, clean_name
 from chat.playable import Stopped, copy_playable, is_playable
-from chat.region import Region
 from chat.turns import Busy
 from training.datasets.weak import read_videos
 from tvad.progress import Progress
@@ -225,30 +224,6 @@ def test_an_answer_that_was_stopped_was_not_said(
     assert desk.turns.running == 1
     answer.close()  # type: ignore[attr-defined]
     assert desk.turns.running == 0 and case.said == [] and case.session and not case.session.conversation.turns
-
-
-def test_a_place_is_answered_for_alone(tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = make_desk(tmp_path, monkeypatch)
-    case = ready(desk, tiny_video())
-    # Track 2 goes up at the right from 12 s on, track 1 has left by then.
-    right = said(desk, case, "What is anomalous?", region=Region(13.0, (0.75, 0.0, 0.95, 1.0)))
-    assert "(at 0:13.0, at the right of the picture" in right and "red" in right and "bicycle" not in right
-    left = said(desk, case, "What is anomalous?", region=Region(13.0, (0.0, 0.0, 0.2, 0.3)))
-    assert "highest heat there 0.20" in left and "red" not in left
-    middle = said(desk, case, "What is anomalous?", region=Region(13.0, (0.4, 0.4, 0.6, 0.6)))
-    assert "highest heat there 0.70" in middle
-    assert [q.endswith("of the picture)") for q in case.asked] == [True] * 3
-    assert case.session and len(case.session.conversation.turns) == 3
-    assert len(case.session.evidence.events) == 3  # the whole video is as it was
-
-
-@pytest.mark.parametrize(
-    "given",
-    [None, {}, {"t": 1}, {"t": 1, "box": [0, 0, 1]}, {"t": 1, "box": [0.5, 0, 0.4, 1]}, {"t": -1, "box": [0, 0, 1, 1]},
-     {"t": "nan", "box": [0, 0, 1, 1]}, {"t": 1, "box": [0, 0, 2, 1]}, {"t": 1, "box": "abcd"}, 7, "x"],
-)  # fmt: skip
-def test_what_is_no_region(given: object) -> None:
-    assert Region.of(given) is None
 
 
 def test_names_are_cleaned() -> None:

@@ -152,6 +152,32 @@ def test_who_answers_is_chosen_in_the_page(page: Any) -> None:
     assert "From 9.1" not in by_model
 
 
+def test_a_word_that_comes_or_goes_scores_the_heat_again(page: Any) -> None:
+    page.click("text=Example")
+    page.wait_for_selector(".tv-events li", timeout=WAIT_MS)
+    answered(page)
+    ask(page, "How does it move?")
+    answered(page, 2)
+    before, said = curve(page), dialogue(page)
+    page.click("text=What counts as anomalous here")
+    page.click("input[aria-label='Anomalous']")
+    for word in ("a person", "a bench"):  # one after the other: the look with the first one ends
+        page.keyboard.type(word)
+        page.keyboard.press("Enter")
+    note(page, "Looked at with these words")
+    with_words = curve(page)
+    assert with_words != before and dialogue(page) == said
+    page.keyboard.press("Escape")
+    for _ in range(2):
+        page.click(".token-remove >> nth=0")
+    until(page, "b => document.querySelector('.tv-curve').getAttribute('points') === b", before)
+    assert dialogue(page) == said
+
+
+def curve(page: Any) -> str:
+    return str(page.get_attribute(".tv-curve", "points"))
+
+
 def test_a_page_that_is_shut_stops_its_work(server: str) -> None:
     import json
     import urllib.request

@@ -15,6 +15,7 @@ from desk_fakes import make_desk, opened, ready, said
 pytest.importorskip("gradio")
 
 import gradio
+import safehttpx
 from starlette.testclient import TestClient
 
 from chat import flow
@@ -126,12 +127,14 @@ def test_a_word_that_comes_or_goes_is_looked_for_at_once(
     # The dialogue and the person's threshold stay.
     assert case.asked == ["What is anomalous?"] and case.settings.false_alarms_per_hour == 500.0
     assert "with these words" in told[-1][0]["note"] and all(part == gradio.skip() for part in told[-1][1:])
-    assert [step[0]["note"] for step in hands.reworded(case.id, ["bicycle", "cart"], [], asker())] == [""]
+    nothing = (gradio.skip(),) * 4
+    first, second = hands.reworded(case.id, ["bicycle", "cart"], [], asker())
+    assert first == nothing and second[0]["note"] == ""
     assert case.looked == looked + 1  # nothing changed
-    assert (
-        list(hands.reworded(case.id, ["cart"], [], asker("b"))) == []
-        and list(hands.reworded("", [], [], asker())) == []
-    )
+    # Gradio would empty the page for a stream of nothing.
+    assert list(hands.reworded(case.id, ["cart"], [], asker("b"))) == [nothing]
+    assert list(hands.reworded("", [], [], asker())) == [nothing]
+    assert list(hands.retry(case.id, None, event(index=40), asker())) == [messages(desk, case)]
 
 
 def test_a_word_ends_the_look_with_the_words_before(
@@ -318,4 +321,27 @@ def test_gradio_fetches_no_address_for_anybody(desk: Desk, monkeypatch: pytest.M
         for dependency in client.get("/config").json()["dependencies"]:
             body = {"fn_index": dependency["id"], "data": [named for _ in dependency["inputs"]], "session_hash": "x"}
             client.post("/gradio_api/run/predict", json=body)
+    assert asked == []
+
+
+def test_gradio_is_nobodys_proxy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its route for files would fetch what is at any public address, and send it on in this site's name."""
+    asked: list[Any] = []
+
+    async def resolved(host: str) -> str:
+        asked.append(host)
+        raise ValueError("unknown")
+
+    monkeypatch.setattr(safehttpx, "async_validate_url", resolved)
+    client = TestClient(page(desk))
+    for named in ("http://example.org/a.mp4", "HTTPS://example.org/a", "https:/example.org/a", "%68ttp://example.org/"):
+        for route in (
+            "/gradio_api/file=",
+            "/file=",
+            "/gradio_api/proxy=",
+            "/gradio_api//file=",
+            "/gradio_api/file=%20",
+        ):
+            for method in ("GET", "HEAD"):
+                assert client.request(method, route + named).status_code in (400, 403, 404), route + named
     assert asked == []

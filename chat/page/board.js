@@ -37,6 +37,10 @@ class Board {
   }
 
   tell(text, share = null) {
+    // Told aloud at the quarters only: a voice that counts seconds is in the way.
+    const quarter = share === null ? null : Math.floor(4 * share);
+    this.note.setAttribute("aria-live", quarter === null || quarter !== this.quarter ? "polite" : "off");
+    this.quarter = quarter;
     this.note.replaceChildren(...worded(text));
     this.bar.hidden = share === null;
     if (share !== null) this.bar.value = share;
@@ -164,6 +168,18 @@ class Board {
   }
 }
 
+// Gradio's button that sends a question has a picture and no name; it is drawn anew at times.
+function nameAsk() {
+  const box = document.querySelector("#tv-question");
+  if (!box) return setTimeout(nameAsk, 100);
+  const name = () => {
+    for (const button of box.querySelectorAll("button:not([aria-label])")) button.setAttribute("aria-label", "Ask");
+    for (const text of box.querySelectorAll(":is(textarea, input):not([aria-label])")) text.setAttribute("aria-label", "Question");
+  };
+  new MutationObserver(name).observe(box, { childList: true, subtree: true });
+  name();
+}
+
 let board = null;
 // Called by the page's own HTML parts: which part, the element to live in, what to say to Python, and how to hear of a new value.
 window.tvadBoard = (part, element, say, props, watch) => {
@@ -180,6 +196,7 @@ window.tvadBoard = (part, element, say, props, watch) => {
   place();
   if (part === "normal") { watch("value", place); board.normal.load(); return; }
   board.opening.ready();
+  nameAsk();
   watch("value", () => { place(); board.take(props.value); });
   board.take(props.value);
 };

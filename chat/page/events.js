@@ -64,7 +64,7 @@ export class Events {
       ["Raised by", e.raised_by.join(", ")], ["Tracks", e.track_ids.join(", ") || "none"], ["Said by", this.data.said_by]];
     card.append(
       make("img", { src: url(`case/${this.data.id}/event/${e.id}.jpg?v=${this.data.version}`), loading: "lazy",
-        alt: `The frame at ${clock(e.peak_s)} with heat, boxes and, in white, the edge of the hottest place` }),
+        alt: `The frame at ${clock(e.peak_s)}${e.what.length ? ` with ${e.what.join(" and ")}` : ""}; over it heat, boxes and, in white, the edge of the hottest place` }),
       make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
       make("p", { class: "tv-judge" },
         button("Play it", () => this.play(e.start_s, e.end_s, e.track_ids.slice(0, 1)), { "aria-label": `Play event ${e.id}` }),
@@ -73,8 +73,13 @@ export class Events {
         button("No", () => judge(false), { "aria-label": `Event ${e.id} is wrong` }), kept));
   }
 
+  ways() {
+    const told = this.data.events.filter((e) => e.track_ids.length).map((e) => `track ${e.track_ids[0]} (${e.category}) ${e.motion || "stays"}`);
+    return `The ways that the tracks took through the picture: ${[...new Set(told)].join("; ")}`;
+  }
+
   path() {
     if (!this.paths.open || this.paths.querySelector("img") || !this.data) return;
-    this.paths.append(make("img", { src: url(`case/${this.data.id}/trajectory.jpg?v=${this.data.version}`), alt: "The ways that the tracks took through the picture" }));
+    this.paths.append(make("img", { src: url(`case/${this.data.id}/trajectory.jpg?v=${this.data.version}`), alt: this.ways() }));
   }
 }

@@ -21,6 +21,8 @@ export class Timeline {
     this.tip = make("div", { class: "tv-tip", hidden: true }, this.preview, this.tipText);
     this.help = make("p", { id: "tv-line-help", class: "tv-unseen" },
       "Arrow keys move by a second, with shift by five; Home and End go to the ends; square brackets set the beginning and the end of a stretch.");
+    this.told = make("span");
+    this.help.append(" ", this.told);
     this.rangeText = make("span");
     this.chosen = make("div", { class: "tv-tools", hidden: true, role: "group", "aria-label": "Chosen stretch" }, this.rangeText,
       button("Ask about it", () => ask(this.range)), button("This is normal: learn it", () => normal(this.range)), button("✕", () => this.choose(null), { "aria-label": "Forget the chosen stretch" }));
@@ -47,8 +49,18 @@ export class Timeline {
     this.line.replaceChildren(chart, make("span", { class: "tv-level", style: `bottom: calc(${data.threshold} * (100% - 1.3rem) + 1.3rem)`, "aria-hidden": "true" }, "alarm"), marks, this.tip);
     this.line.setAttribute("aria-valuemin", "0");
     this.line.setAttribute("aria-valuemax", data.duration_s.toFixed(1));
+    this.told.textContent = this.words();
     this.choose(this.range);
     this.move(this.t);
+  }
+
+  // What the curve shows, for who does not see it.
+  words() {
+    const { scores, times_s, threshold, events } = this.data;
+    if (!scores.length) return "There are no scores.";
+    const top = scores.reduce((best, s, n) => (s > scores[best] ? n : best), 0);
+    const above = events.map((e) => `${e.category} from ${clock(e.start_s)} to ${clock(e.end_s)}`).join("; ");
+    return `The highest score is ${scores[top].toFixed(2)} at ${clock(times_s[top])}; the alarm level is ${threshold.toFixed(2)}. Above it: ${above || "nothing"}.`;
   }
 
   move(t) {
