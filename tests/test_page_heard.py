@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
 
-from browser import NEEDED, PLAZA, answered, drop, serving, until, visiting
+from browser import NEEDED, PLAZA, WAIT_MS, answered, drop, serving, until, visiting
 
 pytestmark = NEEDED
 # Roles of what a person acts on (w3.org/TR/wai-aria-1.2).
@@ -104,6 +104,7 @@ def test_progress_is_told_at_the_quarters_only(page: Any) -> None:
       new MutationObserver(() => window.told.push([note.getAttribute('aria-live'), note.innerText]))
         .observe(note, { childList: true, characterData: true, subtree: true }); }""")
     drop(page, PLAZA)
-    answered(page)
+    until(page, "window.told.some(([, text]) => text.startsWith('Looking'))")
+    page.wait_for_selector(".tv-verdict:not(:empty)", timeout=WAIT_MS)
     looking = [live for live, text in page.evaluate("window.told") if text.startswith("Looking")]
     assert "off" in looking and looking.count("polite") <= 5
