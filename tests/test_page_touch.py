@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra dev)")
 
-from browser import NEEDED, PLAZA, answered, ask, dialogue, drop, says, serving, until, video, visiting
+from browser import NEEDED, PLAZA, WAIT_MS, answered, ask, dialogue, drop, says, serving, until, video, visiting
 
 pytestmark = NEEDED
 
@@ -59,10 +59,10 @@ def test_from_a_file_to_a_region_by_touch(page: Any) -> None:
     page.locator("text=Mark a region").tap()
     first, middle, last = (spot(page, ".tv-canvas", s, s) for s in (0.02, 0.1, 0.2))
     before = page.evaluate("scrollY")
-    touched(page, first, middle, last)
+    with page.expect_response("**/run/predict", timeout=WAIT_MS):  # the server knows of the region
+        touched(page, first, middle, last)
     page.wait_for_selector(".tv-chip:not([hidden])")
     assert page.evaluate("scrollY") == before
-    page.wait_for_timeout(800)
     ask(page, "What is here?")
     says(page, "In the marked region")
     assert "at the top left of the picture" in dialogue(page)
