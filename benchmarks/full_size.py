@@ -1,11 +1,14 @@
 """Full-size language models with random weights of the real size: memory, first word, follow-up, batches, training.
 
     python benchmarks/full_size.py [--model qwen2.5-vl-7b] [--ways bf16 int8 nf4] [--json FILE]
-    python benchmarks/full_size.py --tiny            the same on a CPU with a tiny model: it shows that this runs
+    python benchmarks/full_size.py --device cpu --model smolvlm2-500m --ways bf16 --batches 1 4 8 --long 0
+    python benchmarks/full_size.py --tiny            with a tiny model: it shows that this runs
 
-Weights are random, made on the device from the sizes below; the words are nonsense, and none of the figures depends on
-them. "first" is from frames to the first token, "follow" from a follow-up question to its first token, "overhead" what
-the heatmap decoder and the region encoder add to "first". For --tiny give a folder of a model with --folder.
+Weights are random, made on the device from the sizes of model_sizes.py; the words are nonsense, and none of the figures
+depends on them. "first" is from frames to the first token, "follow" from a follow-up question to its first token,
+"overhead" what the heatmap decoder and the region encoder add to "first". On a CPU seconds are those of one core that
+this process computed (OMP_NUM_THREADS=1), whatever else the machine does. For --tiny give a folder of a model with
+--folder.
 """
 
 import argparse
@@ -13,12 +16,12 @@ import gc
 import json
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from model_sizes import SIZES, make
 
 from tvad.lvlm.loaded import DTYPES, Loaded, load
 from tvad.lvlm.rae import RegionAwareEncoder, collate_views
@@ -26,165 +29,106 @@ from tvad.lvlm.tokens import RaeConfig, n_tokens
 from tvad.lvlm.view import View, ViewConfig
 from tvad.lvlm.watching import Prompt, Watching, answer_together
 
-# Sizes as the models' config.json has them, from their reports and cards; nothing was fetched.
-QWEN2_5_VISION = {
-    "depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "patch_size": 14, "window_size": 112,
-    "fullatt_block_indexes": [7, 15, 23, 31], "tokens_per_second": 2,
-}  # fmt: skip
-QWEN3_VISION = {
-    "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "num_heads": 16, "patch_size": 16,
-    "num_position_embeddings": 2304, "deepstack_visual_indexes": [8, 16, 24],
-}  # fmt: skip
-SIZES: dict[str, dict[str, Any]] = {
-    "qwen2.5-vl-7b": {
-        "model_type": "qwen2_5_vl",
-        "text_config": {
-            "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
-            "num_key_value_heads": 4, "vocab_size": 152064, "max_position_embeddings": 128000,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
-        },
-        "vision_config": QWEN2_5_VISION | {"out_hidden_size": 3584},
-    },
-    "qwen3-vl-8b": {
-        "model_type": "qwen3_vl",
-        "text_config": {
-            "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36, "num_attention_heads": 32,
-            "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "max_position_embeddings": 262144,
-            "rope_parameters": {
-                "rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20], "mrope_interleaved": True,
-            },
-        },
-        "vision_config": QWEN3_VISION | {"out_hidden_size": 4096},
-    },
-}  # fmt: skip
 QUESTION, LATER = "What is anomalous in this video?", "Where is it, and when does it leave?"
 CLIP_HW = (476, 868)
-WORDS = 48  # tokens of an answer
+REPEATS = 1
 BATCHES = (1, 8, 32)
-STEPS = 5  # of training
+STEPS = 3  # of training
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="qwen2.5-vl-7b", choices=sorted(SIZES))
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--attention", default="sdpa", help="sdpa, eager or flash_attention_2")
+    parser.add_argument("--size", type=int, nargs=2, default=CLIP_HW, metavar=("H", "W"), help="of the frames")
+    parser.add_argument("--words", type=int, default=48, help="tokens of an answer")
+    parser.add_argument("--skip-training", action="store_true")
     parser.add_argument("--ways", nargs="+", default=["bf16", "int8", "nf4"])
     parser.add_argument("--frames", type=int, default=24, help="of the clip")
-    parser.add_argument("--long", type=int, default=150, help="of the video of five minutes, one every two seconds")
+    parser.add_argument("--long", type=int, default=150, help="of the video of five minutes, evenly; 0: none")
     parser.add_argument("--batches", type=int, nargs="*", default=list(BATCHES))
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--folder", type=Path, help="of a model, instead of making one")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     if given.tiny:
-        given.ways, given.batches = ["fp32"], [1, 2]
+        given.ways, given.batches, given.device, given.size = ["fp32"], [1, 2], "cpu", (32, 32)
         given.frames, given.long = min(given.frames, 4), min(given.long, 8)
-    elif not torch.cuda.is_available():
-        print("no GPU here: nothing is measured; --tiny shows on a CPU that the benchmark runs")
+    elif given.device == "cuda" and not torch.cuda.is_available():
+        print("no GPU here: nothing is measured; --device cpu measures on the CPU, with a smaller --model")
         return
     rows = []
     with tempfile.TemporaryDirectory() as room:
-        folder = given.folder or make(given.model, given.tiny, Path(room))
+        folder = given.folder or make(given.model, given.tiny, Path(room), given.device)
         for way in given.ways:
             rows.append(measure(folder, way, given))
-            print_row(rows[-1])
+            print()
             gc.collect()
             torch.cuda.empty_cache()
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def make(name: str, tiny: bool, room: Path) -> Path:
-    """A folder of random weights; the processor is the tests' own, with the real patch sizes."""
-    import sys
-
-    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-    import tiny_backbones
-    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
-
-    kind = SIZES[name]["model_type"]
-    folder = tiny_backbones.make_backbone(kind, room / "tiny")
-    if tiny:
-        return folder
-    processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-    patch = SIZES[name]["vision_config"]["patch_size"]
-    for part in (processor.image_processor, processor.video_processor):
-        part.patch_size = patch
-        part.size = {"shortest_edge": 64 * 64, "longest_edge": 10**9}  # frames keep their size
-    small = AutoConfig.from_pretrained(folder, local_files_only=True)
-    about = {n: getattr(small, n) for n in small.to_dict() if n.endswith("_token_id") and getattr(small, n) is not None}
-    config = AutoConfig.for_model(**SIZES[name], **about)
-    torch.manual_seed(0)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16)
-    try:
-        with torch.device("cuda"):
-            model: Any = AutoModelForImageTextToText.from_config(config)
-    finally:
-        torch.set_default_dtype(before)
-    with torch.no_grad():
-        for values in model.parameters():
-            if values.ndim > 1:
-                values.normal_(0, 0.02)
-    model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
-    model.save_pretrained(room / "full")
-    processor.save_pretrained(room / "full")
-    del model
-    gc.collect()
-    torch.cuda.empty_cache()
-    return room / "full"
-
-
 def measure(folder: Path, way: str, given: argparse.Namespace) -> dict[str, Any]:
     """All figures of one way of keeping the weights."""
-    device = "cpu" if given.tiny else "cuda"
+    device = given.device
     reset(device)
     dtype, quantise = (way, "") if way in DTYPES else ("bf16", way)
-    began = time.perf_counter()
-    loaded = load(folder, device, dtype, quantise)
+    began = now(device)
+    loaded = load(folder, device, dtype, quantise, given.attention)
     row: dict[str, Any] = {"model": given.model if not given.tiny else "tiny", "way": way, "device": device}
     if device == "cuda":
         row["gpu"] = torch.cuda.get_device_name()
-    row["load_s"] = time.perf_counter() - began
+    row |= {"parameters_m": sum(p.numel() for p in loaded.model.parameters()) / 1e6, "attention": given.attention}
+    row["load_s"] = now(device) - began
     row["weights_gib"] = held(device)
-    size = (32, 32) if given.tiny else CLIP_HW
-    for name, count, step_s in (("clip", given.frames, 1 / 24), ("long", given.long, 2.0)):
+    size, words = (given.size[0], given.size[1]), given.words
+    told(row)
+    for name, count, step_s in (("clip", given.frames, 1 / 24), ("long", given.long, 300 / max(given.long, 1))):
+        if not count:
+            continue
         frames = np.random.default_rng(0).integers(0, 255, (count, *size, 3), dtype=np.uint8)
-        row |= {f"{name}_{key}": value for key, value in dialogue(loaded, frames, np.arange(count) * step_s).items()}
-    row |= throughput(loaded, given.frames, size, given.batches)
-    row["peak_gib"] = held(device, peak=True)
-    row |= learning(folder, way, given, size, device)
-    return row
+        found = dialogue(loaded, frames, np.arange(count) * step_s, words)
+        row |= told({f"{name}_{key}": value for key, value in found.items()})
+    row |= throughput(loaded, given.frames, size, given.batches, words)
+    row |= told({"peak_gib": held(device, peak=True)})
+    del loaded
+    return row if given.skip_training else row | told(learning(folder, way, given, size, device))
 
 
-def dialogue(loaded: Loaded, frames: np.ndarray, times_s: np.ndarray) -> dict[str, Any]:
+def dialogue(loaded: Loaded, frames: np.ndarray, times_s: np.ndarray, words: int) -> dict[str, Any]:
     """A first question with and without heat decoder and region encoder, words, and a follow-up."""
     device = loaded.device.type
-    for _ in range(2):  # the first time warms up
-        bare, _, _ = first(loaded, frames, times_s, None)
     parts = Parts(loaded, len(frames))
-    for _ in range(2):
+    timed = []  # one after the other, so that what else a machine does meets both
+    for _ in range(1 + REPEATS):  # the first time warms up
+        bare, _, _ = first(loaded, frames, times_s, None)
         whole, backbone, rows = first(loaded, frames, times_s, parts)
+        timed.append((bare, whole))
+    bare, whole = np.median(timed[1:], axis=0).tolist()
     ids = backbone.encode(asked(len(rows)))
     word = loaded.tokenizer.encode("x", add_special_tokens=False)[0]
     ids.append(word)
-    began = time.perf_counter()
-    for _ in range(WORDS):
+    began = now(device)
+    for _ in range(words):
         backbone.next_logits(ids, rows)
         ids.append(word)
-    spoken = time.perf_counter() - began
+    spoken = now(device) - began
+    backbone.next_logits(ids[: -words - 1], rows)  # back to where the answer began
     later = [*asked(len(rows)), {"role": "assistant", "content": "a thing"}, {"role": "user", "content": LATER}]
     sync(device)
-    began = time.perf_counter()
+    began = now(device)
     backbone.next_logits(backbone.encode(later), rows)
-    follow = time.perf_counter() - began
+    follow = now(device) - began
     return {
-        "tokens": len(ids) - WORDS - 1,
+        "tokens": len(ids) - words - 1,
         "first_s": whole,
         "bare_first_s": bare,
         "overhead": whole / bare - 1,
         "follow_s": follow,
         "follow_share": follow / whole,
-        "words_per_s": WORDS / spoken,
+        "words_per_s": words / spoken,
     }
 
 
@@ -228,31 +172,31 @@ def first(
 ) -> tuple[float, Watching, np.ndarray]:
     """Seconds from frames to the logits of the first word."""
     sync(loaded.device.type)
-    began = time.perf_counter()
+    began = now(loaded.device.type)
     taps = loaded.taps() if parts else ()
     seen = loaded.look(frames, times_s, taps)
     rows = parts([seen.taps[n] for n in taps]) if parts else np.zeros((0, loaded.width), np.float32)
     backbone = Watching(loaded, seen)
     backbone.next_logits(backbone.encode(asked(len(rows))), rows)
-    return time.perf_counter() - began, backbone, rows
+    return now(loaded.device.type) - began, backbone, rows
 
 
-def throughput(loaded: Loaded, count: int, size: tuple[int, int], batches: list[int]) -> dict[str, Any]:
-    """Videos a minute, each looked at and answered in WORDS tokens at most, several side by side."""
-    out = {}
+def throughput(loaded: Loaded, count: int, size: tuple[int, int], batches: list[int], words: int) -> dict[str, Any]:
+    """Videos a minute, each looked at and answered in `words` tokens at most, several side by side."""
+    out: dict[str, Any] = {}
     rng = np.random.default_rng(1)
     for batch in batches:
         clips = [rng.integers(0, 255, (count, *size, 3), dtype=np.uint8) for _ in range(batch)]
         sync(loaded.device.type)
-        began = time.perf_counter()
+        began = now(loaded.device.type)
         prompts = []
         for frames in clips:
             seen = loaded.look(frames, np.arange(count) / 24)
             prompts.append(
                 Prompt(loaded.encode(asked(0), seen.pictures), np.zeros((0, loaded.width), np.float32), seen)
             )
-        answer_together(loaded, prompts, WORDS)
-        out[f"videos_per_min_{batch}"] = 60 * batch / (time.perf_counter() - began)
+        answer_together(loaded, prompts, words)
+        out |= told({f"videos_per_min_{batch}": 60 * batch / (now(loaded.device.type) - began)})
     return out
 
 
@@ -266,7 +210,7 @@ def learning(folder: Path, way: str, given: argparse.Namespace, size: tuple[int,
     gc.collect()
     reset(device)
     dtype, quantise = (way, "") if way in DTYPES else ("bf16", way)
-    loaded = load(folder, device, dtype, quantise)
+    loaded = load(folder, device, dtype, quantise, given.attention)
     parts = ViewConfig(slices=12, grid=(6, 8), slots=0, pictures=0, facts=False)
     rae = RaeConfig(view=parts, width=loaded.width, hidden=16 if given.tiny else 1024, base=10, things=False)
     tuned = FullTuned(AdapterConfig(loaded.family.model_type, rae=rae, lora=LoraConfig(32)), loaded)
@@ -283,7 +227,7 @@ def learning(folder: Path, way: str, given: argparse.Namespace, size: tuple[int,
     times = []
     for _ in range(STEPS):
         sync(device)
-        began = time.perf_counter()
+        began = now(device)
         row = tuned.row([tuned.written(Shown("", frames, np.arange(given.frames) / 24, view, messages))])
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             loss = tuned(row) / len(row.wanted)
@@ -291,8 +235,13 @@ def learning(folder: Path, way: str, given: argparse.Namespace, size: tuple[int,
         optimiser.step()
         optimiser.zero_grad()
         sync(device)
-        times.append(time.perf_counter() - began)
+        times.append(now(device) - began)
     return {"train_tokens": row.ids.shape[1], "train_per_s": 1 / min(times), "train_peak_gib": held(device, peak=True)}
+
+
+def now(device: str) -> float:
+    """Seconds; on a CPU those that this process computed, so that what else a machine does is not counted."""
+    return time.perf_counter() if device == "cuda" else time.process_time()
 
 
 def sync(device: str) -> None:
@@ -301,22 +250,30 @@ def sync(device: str) -> None:
 
 
 def reset(device: str) -> None:
+    """Begin to look for the peak anew."""
+    gc.collect()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
+    else:
+        Path("/proc/self/clear_refs").write_text("5")
 
 
-def held(device: str, peak: bool = False) -> float | None:
-    """GiB on the GPU now, or at most since `reset`; None on a CPU."""
-    if device != "cuda":
-        return None
-    found = torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()
-    return found / 2**30
+def held(device: str, peak: bool = False) -> float:
+    """GiB on the GPU, or of the process on a CPU (weights that are mapped from their file included); now, or at most
+    since `reset`."""
+    if device == "cuda":
+        found = torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()
+        return found / 2**30
+    wanted = "VmHWM" if peak else "VmRSS"
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[wanted].split()[0]) / 2**20
 
 
-def print_row(row: dict[str, Any]) -> None:
-    say: Callable[[Any], str] = lambda v: f"{v:.4g}" if isinstance(v, float) else str(v)  # noqa: E731
-    print("\n".join(f"{name:22} {say(value)}" for name, value in row.items() if value is not None), flush=True)
-    print(flush=True)
+def told(row: dict[str, Any]) -> dict[str, Any]:
+    """The same, printed: what was measured last stands there if the rest takes too long."""
+    for name, value in row.items():
+        print(f"{name:22} {value:.4g}" if isinstance(value, float) else f"{name:22} {value}", flush=True)
+    return row
 
 
 if __name__ == "__main__":

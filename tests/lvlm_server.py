@@ -65,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
         behaviour = self.path.split("/")[1]
         LOG.append({"path": self.path, "authorization": self.headers.get("Authorization", "")})
         if self.path.endswith("/v1/models"):
+            if behaviour == "listless":
+                return self._json(500, {"error": {"message": "no such folder"}})
             names = {"two": ["one", "other"], "gone": ["another-model"], "nameless": []}.get(behaviour, ["tiny-vlm"])
             return self._json(200, {"object": "list", "data": [{"id": name} for name in names]})
         self._json(404, {"error": {"message": "no such path"}})
@@ -133,6 +135,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def gone(self, order: dict[str, Any], found: dict[str, Any]) -> None:
         self._json(404, {"error": {"message": f"The model {order['model']} does not exist."}})
+
+    def listless(self, order: dict[str, Any], found: dict[str, Any]) -> None:
+        """Has one model, and breaks when asked which."""
+        if order["model"] != "tiny-vlm":
+            return self._json(404, {"error": {"message": f"The model {order['model']} does not exist."}})
+        self._stream(answer(order, found))
 
     def redirect(self, order: dict[str, Any], found: dict[str, Any]) -> None:
         self._json(307, {}, {"Location": f"http://localhost:{self.server.server_port}/ok/v1/chat/completions"})  # type: ignore[attr-defined]

@@ -124,6 +124,18 @@ def test_backbone_patches_come_back_to_their_places(loaded: Loaded) -> None:
     block.load_state_dict(kept)
 
 
+def test_words_follow_a_long_video_and_do_not_lie_inside_it(loaded: Loaded) -> None:
+    shown, _ = frames(loaded)
+    long = loaded.look(shown, np.arange(len(shown)) * 20.0)
+    ids = loaded.encode(ASK, long.pictures)
+    found = loaded.family.positions(loaded.base, torch.tensor([ids]), long.pictures).reshape(-1, len(ids))
+    tokens = [getattr(loaded.config, f"{name}_token_id", None) for name in ("image", "video")]
+    behind = 1 + max(n for n, token in enumerate(ids) if token in tokens)
+    assert found[:, behind:].min() > found[:, :behind].max()
+    assert (found[:, behind:].diff() == 1).all()  # evidence and words, one by one
+    assert Watching(loaded, long).next_logits(ids, given(loaded)).shape
+
+
 @pytest.mark.parametrize("size", [(32, 64), (64, 32)])
 def test_backbone_sees_the_corners_of_wide_and_tall_pictures(loaded: Loaded, size: tuple[int, int]) -> None:
     shown, times = np.full((2, *size, 3), 40, np.uint8), np.arange(2.0)

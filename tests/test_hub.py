@@ -170,6 +170,16 @@ def test_a_mirror_of_another_revision_is_refused(hub: Hub, own_folder: Path) -> 
         pull(str(own_folder), REPO, "d" * 40)
 
 
+def test_a_revision_that_is_named_is_not_taken_on_trust(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "config.json").write_bytes(CONFIG)
+    (plain / "model.safetensors").write_bytes(WEIGHTS)
+    with pytest.raises(PullError, match="nobody noted which revision"):
+        pull(str(plain), REPO, "d" * 40)
+    assert pull(str(plain)).lock.revision == "unknown"
+
+
 def test_no_room_is_said_before_the_first_byte(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(".")
     monkeypatch.setattr(pulling.shutil, "disk_usage", lambda path: usage._replace(free=1000))

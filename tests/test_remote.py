@@ -160,6 +160,16 @@ def test_the_model_is_asked_for_once_or_named(server: Server) -> None:
     assert said(Remote(server.url("two"), "other")) == "Yes, said by other."
 
 
+def test_a_server_that_cannot_list_its_models_is_answered_with_what_to_do(server: Server) -> None:
+    with pytest.raises(RemoteError, match=r"500 when asked for its models: no such folder; name one \(--lvlm-model\)"):
+        said(Remote(server.url("listless"), tries=2))
+    assert said(Remote(server.url("listless"), "tiny-vlm")).startswith("No, there is no anomaly")
+    before = len(server.asked())
+    with pytest.raises(RemoteError, match=r"404, no model 'x' there; is the path right\? \(--lvlm-url\)"):
+        said(Remote(server.url("listless"), "x"))
+    assert len(server.asked()) == before + 1, "a name that is wrong stays wrong"
+
+
 FAILING = {
     "always_busy": r"429: slow down \(4 times\)",
     "broken": r"503: out of memory \(4 times\)",

@@ -71,7 +71,7 @@ class Pull:
 
     def __init__(self, repo: Repo, origin: str = HUB, revision: str | None = None, pause_s: float = BACK_OFF_S) -> None:
         self.repo, self._pause_s = repo, pause_s
-        self._revision = revision or repo.revision
+        self._revision, self._named = revision or repo.revision, revision
         self._source: Source = open_source(origin)
 
     def __enter__(self) -> "Pull":
@@ -86,6 +86,11 @@ class Pull:
         if self._revision and found.revision not in (self._revision, "unknown") and _is_commit(self._revision):
             raise PullError(
                 f"{found.source} gives revision {found.revision} of {self.repo.repo}, asked for is {self._revision}"
+            )
+        if self._named and found.revision == "unknown":
+            raise PullError(
+                f"nobody noted which revision of {self.repo.repo} is in {found.source}, asked for is {self._named}; "
+                "leave out --revision to take what is there"
             )
         pinned = {f.path: f for f in self.repo.files}
         wanted = [f for f in found.files if self.repo.wants(f.path)]

@@ -226,7 +226,9 @@ class RemoteSpeaker:
         if status in (401, 403):
             raise RemoteError(self._told(f"{status}, {self._about_key()}{_colon(said)}"))
         if status == 404:
-            names = self._names(client)
+            names: list[str] = []
+            with suppress(_Again):  # what went wrong is known already
+                names = self._names(client)
             told = f"; it has {', '.join(names[:8])} (--lvlm-model)" if names else "; is the path right? (--lvlm-url)"
             raise RemoteError(self._told(f"404, no model {order['model']!r} there{told}"))
         if status == 400:
@@ -259,7 +261,8 @@ class RemoteSpeaker:
                     self._told(f"{response.status_code}, {self._about_key()}{_colon(self._message(response))}")
                 )
             if response.status_code in RETRIED:
-                raise _Again(f"{response.status_code}{_colon(self._message(response))}")
+                said = self._message(response)
+                raise _Again(f"{response.status_code} when asked for its models{_colon(said)}; name one (--lvlm-model)")
             with suppress(ValueError, KeyError, TypeError, self._httpx.HTTPError):
                 response.read()
                 return [str(model["id"]) for model in response.json()["data"]]

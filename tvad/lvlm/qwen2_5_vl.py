@@ -63,7 +63,11 @@ class Qwen25VL(Family):
         return index
 
     def positions(self, model: Any, ids: "torch.Tensor", pictures: Pictures | None) -> "torch.Tensor":
-        """See `Family.positions`: pictures lie on a grid; each word and each token of evidence is one on."""
+        """See `Family.positions`: pictures lie on a grid; each word and each token of evidence is one on.
+
+        Words behind a video follow the largest position in it, as in the model's own code and its training.
+        transformers 5.23 lets them follow its width alone, so that they would lie inside a video of many seconds.
+        """
         import torch
 
         if pictures is None:
@@ -73,6 +77,9 @@ class Qwen25VL(Family):
         kinds[ids == model.config.video_token_id] = 2
         wanted = {n: pictures.inputs.get(n) for n in ("video_grid_thw", "second_per_grid_ts")}
         found, _ = model.model.get_rope_index(ids, mm_token_type_ids=kinds, **wanted)
+        behind = 1 + int(kinds[0].nonzero().max()) if kinds.any() else ids.shape[1]
+        if behind < ids.shape[1]:
+            found[..., behind:] += max(0, int(found[..., :behind].max()) + 1 - int(found[0, 0, behind]))
         return found
 
 
