@@ -11,6 +11,7 @@ from test_towers import save_tower
 from torch import nn
 
 from tvad.temporal.clip_text import AdaptedClip, LearnedContext, PromptedClip, read_clip_text
+from tvad.temporal.finevad import FineVad, FineVadConfig
 
 NAMES = ("normal", "fire", "car accident", "person walking fast")
 WORDS = ("normal", "fire", "car", "accident", "person", "walking", "fast", "a", "photo", "of")
@@ -102,6 +103,27 @@ def test_without_context_a_text_is_the_models_own() -> None:
     clip = tiny_clip()
     text = PromptedClip(clip, TinyTokenizer(), NAMES, before=0, after=0)
     torch.testing.assert_close(text(), plain(clip), rtol=1e-4, atol=1e-5)
+
+
+def test_plain_texts_are_the_models_own_whatever_was_learned() -> None:
+    own = prompted()
+    before = own.plain().detach().clone()
+    torch.testing.assert_close(before, plain(tiny_clip()), atol=1e-5, rtol=1e-5)
+    stir(own)
+    assert torch.equal(own.plain(), before)
+    learned = LearnedContext(NAMES, torch.eye(len(NAMES)))
+    stir(learned)
+    assert torch.equal(learned.plain(), torch.eye(len(NAMES))) and not torch.equal(learned(), learned.plain())
+
+
+def test_a_learned_context_takes_no_part_in_the_groups() -> None:
+    four = ("normal", "a", "b", "c")
+    rows = torch.tensor([[0.0, 1], [1, 0], [0, 1], [3, 0]]).repeat(1, 12)
+    rows[:, 2:] = 0
+    words = LearnedContext(four, rows)
+    with torch.no_grad():
+        words.context.copy_(torch.arange(24.0) * 50 - 300)
+    assert FineVad(FineVadConfig(8, 4, macros=2, lgt=False), words).macro.tolist() == [0, 1, 0]
 
 
 def test_only_the_context_of_places_before_the_end_is_learned() -> None:

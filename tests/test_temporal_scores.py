@@ -62,6 +62,15 @@ def test_each_head_gets_the_texts_it_wants(monkeypatch: pytest.MonkeyPatch, tmp_
         texts.make_text(str(tmp_path), "vadclip", names)
 
 
+def test_adapters_of_texts_are_those_of_the_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(texts, "read_clip_text", lambda folder: (None, None))
+    monkeypatch.setattr(texts, "AdaptedClip", lambda clip, tokenizer, words, **settings: made.append(settings))
+    for recipe in ("ucf-crime", "xd-violence"):
+        texts.make_text(str(tmp_path), "dsanet", ("normal", "B1"), recipe)
+    assert made == [{"layers": 3, "share": 0.1}, {"layers": 1, "share": 0.6}]
+
+
 # Scores
 
 

@@ -107,7 +107,7 @@ def main(given: argparse.Namespace) -> int:
     try:
         store, validation = stores(given)
         say = (lambda line: None) if given.quiet else _say
-        plan = Plan(given.head, given.settings, given.text, given.reading)
+        plan = Plan(given.head, given.settings, given.text, given.reading, given.recipe)
         saved = fit(plan, store, validation, given.out, given.training, say)
     except (MissingWeights, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

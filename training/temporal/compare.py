@@ -58,7 +58,9 @@ class Row:
         given = parse_training(
             ["--head", head, "--data", ".", "--out", ".", *flags, "--set", *settings], "tvad train temporal"
         )
-        return cls(text, Plan(given.head, given.settings, given.text, given.reading), given.training, given.share)
+        return cls(
+            text, Plan(given.head, given.settings, given.text, given.reading, given.recipe), given.training, given.share
+        )
 
     @property
     def folder(self) -> str:

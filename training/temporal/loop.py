@@ -29,7 +29,7 @@ from training.temporal.state import Progress, RunFiles
 from training.temporal.texts import make_text
 from tvad.temporal.base import TemporalHead
 from tvad.temporal.reading import Reading, ReadingConfig, ReadingHead
-from tvad.temporal.registry import SavedHead, load_head, make_head, save_head
+from tvad.temporal.registry import UCF, SavedHead, load_head, make_head, save_head
 
 SCHEDULES = ("cosine", "drops", "constant")
 SELECTS = ("auto", "video", "frame")
@@ -103,17 +103,19 @@ class TemporalTrainConfig:
 @dataclass(frozen=True)
 class Plan:
     """What is trained: a head of HEADS, settings of its config, and its class texts (training/temporal/texts.py).
-    reading: settings of what stands before it (tvad/temporal/reading.py) but the width; None: nothing does."""
+    reading: settings of what stands before it (tvad/temporal/reading.py) but the width; None: nothing does. recipe: of
+    the data set whose published text adapters are made."""
 
     head: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     text: str = "auto"
     reading: Mapping[str, Any] | None = None
+    recipe: str = UCF
 
     def make(self, store: FeatureStore, seed: int) -> TemporalHead:
         """The untrained head for these videos; the same each time. Its reading knows their features already."""
         torch.manual_seed(seed)
-        text = make_text(self.text, self.head, store.names)
+        text = make_text(self.text, self.head, store.names, self.recipe)
         if self.reading is None:
             return make_head(self.head, store.width, store.names, text, **self.settings)
         reading = Reading(ReadingConfig(store.width, **self.reading))

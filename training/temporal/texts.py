@@ -11,16 +11,18 @@ Next: training/temporal/evaluate.py
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from training.datasets.weak import NORMAL, XD_CLASSES
 from tvad.temporal.clip_text import AdaptedClip, LearnedContext, PromptedClip, read_clip_text
-from tvad.temporal.registry import head_info
+from tvad.temporal.registry import UCF, XD, head_info
 from tvad.temporal.text import FixedText, TextTower, random_text
 
 ANY = "anomaly"  # Fine-VAD's text of any anomaly
 RANDOM_WIDTH = 64
+ADAPTERS: dict[str, dict[str, Any]] = {UCF: {"layers": 3, "share": 0.1}, XD: {"layers": 1, "share": 0.6}}  # DSANet's
 _JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\-\s]+")
 
 
@@ -31,9 +33,9 @@ def words_of(name: str) -> str:
     return " ".join(part for part in _JOINED.split(name) if part).casefold() or NORMAL
 
 
-def make_text(kind: str, head: str, names: Sequence[str]) -> TextTower | None:
-    """The tower of a new head; None for one that compares with no texts. ValueError or OSError where there is no CLIP
-    model."""
+def make_text(kind: str, head: str, names: Sequence[str], recipe: str = UCF) -> TextTower | None:
+    """The tower of a new head, as published for a data set; None for one that compares with no texts. ValueError or
+    OSError where there is no CLIP model."""
     if not head_info(head).text:
         return None
     words = [words_of(name) for name in names] + ([ANY] if head == "finevad" else [])
@@ -43,7 +45,9 @@ def make_text(kind: str, head: str, names: Sequence[str]) -> TextTower | None:
         if not Path(kind).is_dir():
             raise ValueError(f"text is {kind!r}; choose auto, minilm, random, or the folder of a CLIP model")
         clip, tokenizer = read_clip_text(kind)
-        return (AdaptedClip if head == "dsanet" else PromptedClip)(clip, tokenizer, words)
+        if head == "dsanet":
+            return AdaptedClip(clip, tokenizer, words, **ADAPTERS[recipe])
+        return PromptedClip(clip, tokenizer, words)
     from tvad.minilm import embed
 
     rows = torch.from_numpy(embed(words))

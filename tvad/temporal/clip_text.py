@@ -124,6 +124,16 @@ class PromptedClip(ClipText):
         self.register_buffer("tokens", tokens, persistent=False)
         self.register_buffer("ends", torch.tensor(ends), persistent=False)
         self.context = nn.Parameter(CONTEXT_STD * torch.randn(self.room, self.hidden))
+        bare = [[int(tokenizer.bos_token_id), *ids, int(tokenizer.eos_token_id)] for ids in words]
+        # What stands after the end is never looked at.
+        filled = [ids + ids[-1:] * (max(map(len, bare)) - len(ids)) for ids in bare]
+        self.register_buffer("bare", torch.tensor(filled), persistent=False)
+        self.register_buffer("bare_ends", torch.tensor([len(ids) - 1 for ids in bare]), persistent=False)
+
+    def plain(self) -> torch.Tensor:
+        """(C + 1, width) of the bare names, without context: what CLIP itself makes of them."""
+        out: torch.Tensor = self.projection(_at(self.states(self.embedded(self.bare)), self.bare_ends))  # type: ignore[arg-type]
+        return out
 
     def encode(self) -> torch.Tensor:
         tokens: torch.Tensor = self.tokens  # type: ignore[assignment]
@@ -205,6 +215,10 @@ class LearnedContext(FixedText):
 
     def forward(self) -> torch.Tensor:
         return super().forward() + self.context
+
+    def plain(self) -> torch.Tensor:
+        """The embeddings without the learned vector."""
+        return super().forward()
 
 
 def _tokens(tokenizer: Any, text: str) -> list[int]:

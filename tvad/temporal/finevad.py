@@ -147,7 +147,8 @@ class FineVad(TemporalHead):
     def __init__(self, config: FineVadConfig, text: TextTower | None = None, plain: torch.Tensor | None = None) -> None:
         """text: of C + 1 classes, whose width is that of all levels; one more row, if there is one, is the text of any
         anomaly, which is else the mean of the anomalous classes. plain (C + 1, any width): the classes as K-means is to
-        group them, by a frozen encoder without learned context; None: the tower's own as they are now."""
+        group them, by a frozen encoder without learned context; None: the tower's `plain` where it has one, else its
+        own."""
         super().__init__()
         c = self.config = config
         if text is None:
@@ -167,7 +168,8 @@ class FineVad(TemporalHead):
         self.inter = GuidedText(d, coarse, c.guide, c.guide_heads) if "inter" in c.levels else None
         self.fine = GuidedText(d, coarse if self.inter is None else c.groups + 1, c.guide, c.guide_heads)
         with torch.no_grad():
-            rows = text() if plain is None else plain
+            own = getattr(text, "plain", text)  # a learned context is noise before it has learned
+            rows = own() if plain is None else plain
         if rows.ndim != 2 or len(rows) < c.classes:
             raise ValueError(f"plain texts {tuple(rows.shape)}; expected a row for each of {c.classes} classes")
         self.register_buffer("macro", kmeans(F.normalize(rows[1 : c.classes].double(), dim=1), c.groups))
