@@ -178,8 +178,8 @@ class Captioned:
     failed_before: failures of earlier runs that were not tried again."""
 
     count: "Count"
-    paths: tuple[Path, ...]
-    failures: Path | None
+    paths: tuple[Path | str, ...]
+    failures: Path | str | None
     failed_before: int
 
 
@@ -212,7 +212,8 @@ def caption(
 ) -> Captioned:
     """Caption many videos into `out` (JSON lines); what an earlier call with the same `out` did is kept.
 
-    formats: of chat.captions.formats.FORMATS, written beside `out`. engine: one of ENGINES; address: of a Ray cluster.
+    formats: of chat.captions.formats.FORMATS, written beside `out`, which may lie elsewhere (s3://bucket/c.jsonl).
+    engine: one of ENGINES; address: of a Ray cluster.
     follow: what comes later is captioned too, until it is idle or KeyboardInterrupt, and `out` renewed now and then.
     remote: a server whose language model words the captions, by the way `text`.
     choice: as `open_session` has it.
@@ -230,7 +231,7 @@ def caption(
     from tvad.batch.journal import Journal
     from tvad.batch.pool import Limits
 
-    settings, outputs = settings or Settings(), Outputs(Path(out), formats)
+    settings, outputs = settings or Settings(), Outputs.at(out, formats)
     preset = get_preset(settings.preset)
     if remote and (explain not in (None, "text") or engine != "local"):
         raise ValueError("a server is asked in the way text, from this machine (--lvlm-url, --explain, --engine)")
@@ -271,17 +272,21 @@ def caption(
         arrivals = Arrivals(given, follow, lambda key: key in journal and (journal.is_ok(key) or not retry_failed))
         run = partial(run, arrivals=arrivals)
     with journal:
+        outputs.begin(journal)
         if journal.lost and note:
             note(f"{journal.path}: {journal.lost} damaged lines; their videos are captioned again")
         try:
             for count in run(items, journal, look, wanted, workers or cores, limits, retry_failed, preset.name):
                 if progress:
                     progress(count)
-                if arrivals:
-                    outputs.refresh(journal, keys := arrivals.keys)
+                keys = arrivals.keys if arrivals else keys
+                if arrivals or outputs.elsewhere:
+                    outputs.refresh(journal, keys)
         except KeyboardInterrupt:
             if not follow:
                 raise  # of what is followed it is the ordinary end
         finally:
             failed = outputs.write(journal, keys)
-    return Captioned(count, outputs.paths, outputs.failures if failed else None, max(0, failed - count.failed))
+    return Captioned(
+        count, outputs.places, outputs.place_of(outputs.failures) if failed else None, max(0, failed - count.failed)
+    )

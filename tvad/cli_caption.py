@@ -2,7 +2,6 @@
 
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +25,7 @@ def caption(
         list[str],
         typer.Argument(metavar="VIDEOS...", help="Videos, folders, globs, lists (.txt, one path a line), - for stdin."),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The captions: .jsonl.")],
+    out: Annotated[str, typer.Option("-o", "--out", metavar="FILE", help="The captions: .jsonl, here or s3://...")],
     settings: Settings = Settings(),  # noqa: B008 - replaced by flags
     choice: Choice = Choice(),  # noqa: B008 - replaced by flags
     style: Annotated[str, typer.Option("--style", help="short, detailed, timeline or qa.")] = "short",
@@ -121,7 +120,7 @@ def caption(
         except RemoteError as error:
             stop(FAILED, f"{error}. What is done is kept; the same command goes on when the server is there")
         except OutputFull as error:
-            stop(FAILED, f"{error}. What is done is kept; make room and run the same command again")
+            stop(FAILED, f"{error}. What is done is kept; mend that and run the same command again")
     if not quiet:
         counted.summary(done)
     for path in done.paths:

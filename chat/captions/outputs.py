@@ -3,26 +3,34 @@
 Next: chat/captions/engine.py
 """
 
+import hashlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
 
 from chat.captions.files import jsonl_lines, write_failures, write_lines
 from chat.captions.formats import FORMATS, beside
-from tvad.batch.journal import Journal
+from tvad import cache
+from tvad.batch.inputs import REMOTE
+from tvad.batch.journal import Journal, OutputFull
+from tvad.batch.storage import Elsewhere
 
 REFRESH_S = 10.0  # between two writings of a batch that has no end
+UPLOAD_S = 60.0  # between two of an output that lies elsewhere
 REFRESH_SHARE = 0.05  # of the time, at most, that writing takes
 
 
 @dataclass
 class Outputs:
-    """What is written to `out` and beside it. ValueError for an unknown format, and where `out` is no .jsonl."""
+    """What is written to `out` and beside it, and taken elsewhere where that is wanted. ValueError for an unknown
+    format, and where `out` is no .jsonl."""
 
     out: Path
     formats: Sequence[str] = ()
+    elsewhere: Elsewhere | None = None
     _entries: int = -1  # in the journal when it was written last
     _next_s: float = field(default_factory=time.monotonic)
 
@@ -34,6 +42,25 @@ class Outputs:
         if unknown := [name for name in self.formats if name not in FORMATS]:
             raise ValueError(f"no format {unknown[0]!r}; choose some of {list(FORMATS)} (--format)")
 
+    @classmethod
+    def at(cls, out: str | Path, formats: Sequence[str] = ()) -> Self:
+        """Of a path, or of a place such as s3://bucket/captions.jsonl: journal and all are then kept on this machine,
+        in a folder of the cache. ValueError for a place that cannot be written."""
+        text = os.fspath(out)
+        if not REMOTE.match(text):
+            return cls(Path(text), formats)
+        folder = cache.cache_dir() / "captions" / hashlib.sha256(text.encode()).hexdigest()[:24]
+        return cls(folder / PurePosixPath(text).name, formats, Elsewhere(text))
+
+    def begin(self, journal: Journal) -> None:
+        """Look at the place before the work. ValueError where it holds what another machine wrote, which would be lost;
+        OutputFull where it cannot be looked at."""
+        if self.elsewhere and self.elsewhere.exists() and not len(journal) and not journal.restarted:
+            raise ValueError(
+                f"{self.elsewhere.url} is there already, and its journal is not on this machine; choose another "
+                "name, or write it anew with --restart (-o)"
+            )
+
     @property
     def journal(self) -> Path:
         """Where the journal is."""
@@ -41,13 +68,22 @@ class Outputs:
 
     @property
     def failures(self) -> Path:
-        """Where failures are told."""
-        return self.out.with_name("failures.jsonl")
+        """Where failures are told; elsewhere under a name of its own, for many machines write into one folder."""
+        return self.out.with_name(f"{self.out.stem}.failures.jsonl" if self.elsewhere else "failures.jsonl")
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The captions, and the formats beside them."""
         return (self.out, *(beside(self.out, name) for name in self.formats))
+
+    @property
+    def places(self) -> tuple[str | Path, ...]:
+        """Where a person finds `paths`."""
+        return tuple(map(self.place_of, self.paths))
+
+    def place_of(self, path: Path) -> str | Path:
+        """The same of one of the files."""
+        return self.elsewhere.beside(path.name) if self.elsewhere else path
 
     def write(self, journal: Journal, keys: Sequence[str]) -> int:
         """Write all, the videos with these keys first; how many failures there are. OSError where there is no room."""
@@ -58,13 +94,23 @@ class Outputs:
         write_lines(self.out, jsonl_lines(records()))
         for name in self.formats:
             FORMATS[name].write(beside(self.out, name), records)
-        return write_failures(self.failures, self.out.name, (r for ok, r in journal.entries(keys) if not ok))
+        failed = write_failures(self.failures, self.out.name, (r for ok, r in journal.entries(keys) if not ok))
+        if self.elsewhere:
+            for path in (*self.paths[1:], self.failures, self.out):  # the captions last: who sees them finds the rest
+                self.elsewhere.put(path)
+        return failed
 
     def refresh(self, journal: Journal, keys: Sequence[str]) -> None:
         """Write if something is new, now and then: what a batch without end has found is there to read."""
         began_s = time.monotonic()
         if len(journal) != self._entries and began_s >= self._next_s:
             self._entries = len(journal)
-            self.write(journal, keys)
+            try:
+                self.write(journal, keys)
+            except OutputFull:
+                if not self.elsewhere:
+                    raise
+                self._entries = -1  # a network that is gone for a while ends nothing; the end tells
             took_s = time.monotonic() - began_s
-            self._next_s = time.monotonic() + max(REFRESH_S, took_s / REFRESH_SHARE)
+            pause_s = UPLOAD_S if self.elsewhere else REFRESH_S
+            self._next_s = time.monotonic() + max(pause_s, took_s / REFRESH_SHARE)

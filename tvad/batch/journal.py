@@ -44,7 +44,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, about: dict[str, Any], restart: bool = False) -> None:
-        self.path, self._about, self._restart = path, about, restart
+        self.path, self._about, self.restarted = path, about, restart
         self._places: dict[str, _Place] = {}
         self.lost = 0  # damaged lines that were passed over
 
@@ -53,7 +53,7 @@ class Journal:
         self._file = self.path.open("r+b" if self.path.exists() else "x+b", buffering=0)
         try:
             self._lock()
-            if self._restart:
+            if self.restarted:
                 self._file.truncate(0)
             self._read()
             if self._end == 0:
