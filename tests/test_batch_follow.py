@@ -77,3 +77,40 @@ def test_what_cannot_be_followed_is_said(tmp_path: Path) -> None:
         Follow(0)
     with pytest.raises(ValueError, match="--idle"):
         Follow(1, 0)
+
+
+def test_a_named_file_is_handed_out_while_it_grows(tmp_path: Path) -> None:
+    clock, known = Clock(), set[str]()
+    path = tmp_path / "cam.ts"
+    path.write_text("x")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "other.ts").write_text("x")
+    arrivals = Arrivals([str(path), str(tmp_path / "folder")], Follow(10.0), known.__contains__, clock, growing=1)
+
+    def grow(file: Path) -> None:
+        with file.open("a") as growing:
+            growing.write("more")
+
+    assert look(arrivals, clock, 0) == []
+    grow(path), grow(tmp_path / "folder" / "other.ts")  # type: ignore[func-returns-value]
+    clock.now = 5
+    (item,) = arrivals(False) or []
+    assert (item.path, item.wait_s) == (str(path), 10.0)
+    grow(path)
+    assert look(arrivals, clock, 10, busy=True) == []
+    assert look(arrivals, clock, 40, busy=True) == ["other.ts"]  # that of a folder when it is whole
+    known.add(item_of(str(path)).key)
+    arrivals.ended(str(path))
+    assert look(arrivals, clock, 60) == []
+
+
+def test_what_cannot_be_followed_is_handed_out_when_it_is_whole(tmp_path: Path) -> None:
+    clock, path = Clock(), tmp_path / "cam.mp4"
+    path.write_text("x")
+    arrivals = Arrivals([str(path)], Follow(10.0), lambda key: False, clock, growing=1)
+    assert look(arrivals, clock, 0) == []
+    path.write_text("xy")
+    assert look(arrivals, clock, 5) == ["cam.mp4"]
+    path.write_text("xyz")
+    arrivals.ended(str(path))
+    assert [look(arrivals, clock, at_s) for at_s in (10, 15, 25)] == [[], [], ["cam.mp4"]]

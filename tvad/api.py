@@ -224,6 +224,7 @@ def caption(
     server; likewise). A video that cannot be captioned raises nothing.
     """
     from chat.captions import engine as local
+    from chat.captions.early import EventLines
     from chat.captions.outputs import Outputs
     from chat.captions.words import Wanted
     from tvad.batch.follow import Arrivals
@@ -269,8 +270,10 @@ def caption(
     count, keys, arrivals = local.Count(), [item.key for item in items], None
     journal = Journal(outputs.journal, local.about(settings, wanted, seed, **seeing), restart)
     if follow:
-        arrivals = Arrivals(given, follow, lambda key: key in journal and (journal.is_ok(key) or not retry_failed))
-        run = partial(run, arrivals=arrivals)
+        workers = workers or cores
+        known = lambda key: key in journal and (journal.is_ok(key) or not retry_failed)  # noqa: E731
+        arrivals = Arrivals(given, follow, known, growing=max(1, workers - 1))
+        run = partial(run, arrivals=arrivals, early=EventLines(outputs.early, note))
     with journal:
         outputs.begin(journal)
         if journal.lost and note:

@@ -1,5 +1,6 @@
 """What FFmpeg reads: one video file to frames with times. Used through tvad/video.py."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ INDEXED_FORMATS = {"mov", "matroska", "avi"}  # where a seek lands at a known ti
 DEFAULT_FPS = 25.0  # where a container names no rate
 EVEN_FORMATS = {"mpegts", "mpeg"}  # where a leap of the clock is a loss, not a slow scene
 ENDINGS = {"gif": b"\x3b", "mjpeg": b"\xff\xd9"}  # the last bytes of whole files whose header promises no length
+ABSURD_S = 1e7  # a header that promises more (four months) lies
+SLOWEST_FPS = 1e-3  # a frame in a quarter of an hour
 ABSURD_FPS = 240.0  # browsers and some cameras write their clock's rate (1000) as the frame rate
 LEAP_S = 3600.0  # a clock that leaps ahead by more between two frames is damaged; it would be hours of nothing
 JUMP_S = 1.0  # a clock that goes back by more than this has started anew
@@ -68,10 +71,11 @@ class _Pass:
 
 
 class Container:
-    """A file that FFmpeg reads. Every pass opens it anew."""
+    """A file that FFmpeg reads. Every pass opens it anew. wait_s: how long more is waited for at the end of a file that
+    still grows; None takes what is there."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, wait_s: float | None = None) -> None:
+        self.path, self.wait_s = path, wait_s
         self.warnings: list[str] = []
         self.offset_s = 0.0
         self._reformatter = VideoReformatter()  # one for all frames: setting it up costs as much as its work
@@ -95,17 +99,20 @@ class Container:
         self._promised_s = duration_s
         count = self._count
         rate = count / duration_s if count and duration_s > 0 else fps
-        if duration_s <= 0 or rate > ABSURD_FPS:  # a header may lie about its count as about its rate
+        if not 0 < duration_s < ABSURD_S or rate > ABSURD_FPS:  # a header may lie about its count as about its rate
             duration_s, count = self._measured(fps)
         # An AVI's count outlives its frames: a cut one has the right rate and the wrong count.
         if "avi" not in formats and _rate_is_wrong(fps, count, duration_s) and count:
             fps = count / duration_s
+        fps = fps if fps >= SLOWEST_FPS else DEFAULT_FPS
         size = (height, width) if self._sideways else (width, height)
         self.info = VideoInfo(str(path), duration_s, fps, *size, codec, turns * 90, count)
 
-    def _opened(self) -> av.container.InputContainer:
+    def _opened(self, growing: bool = False) -> av.container.InputContainer:
         allowed = ",".join(sorted(av.formats_available - REFUSED_FORMATS))
         options = {"protocol_whitelist": "file", "format_whitelist": allowed}
+        if growing and self.wait_s:
+            options |= {"follow": "1", "rw_timeout": str(int(self.wait_s * 1e6))}  # of FFmpeg's protocol "file"
         try:  # "file:" keeps a name with a colon from being taken for a protocol
             return av.open(f"file:{self.path}", options=options, metadata_errors="replace")
         except PermissionError:
@@ -153,7 +160,7 @@ class Container:
         """(time, frame) from the key frame before `start_s` on."""
         self.warnings = []
         seen = _Pass()
-        with self._opened() as container:
+        with self._opened(growing=True) as container:
             stream = self._stream(container)
             seeking = self._seek(container, stream, start_s)
             for t, frame in self._timed(container, stream, seen):
@@ -232,7 +239,12 @@ class Container:
                 frames = packet.decode()
             except av.error.EOFError:
                 return
-            except (av.error.FFmpegError, OSError):
+            except (av.error.FFmpegError, OSError) as error:
+                if self.wait_s and error.errno == errno.EIO:  # nothing came any more
+                    rest = av.Packet()  # an empty one: what the decoder still holds
+                    rest.stream, rest.time_base = stream, stream.time_base or Fraction(1, 90000)
+                    yield from (frame for frame in rest.decode() if isinstance(frame, VideoFrame))
+                    return
                 seen.hurt(at_s)
                 continue
             except IndexError:  # PyAV, where the list of streams is damaged

@@ -114,15 +114,20 @@ class Detector:
         reader = self.reader(path)
         return self.conclude(reader, self.scan(reader, progress))
 
-    def reader(self, path: str | Path) -> VideoReader:
-        """The frames that are looked at. VideoError when the video cannot be read."""
+    def reader(self, path: str | Path, wait_s: float | None = None) -> VideoReader:
+        """The frames that are looked at. VideoError when the video cannot be read. wait_s: as of VideoReader."""
         s = self.settings
-        return VideoReader(path, s.fps, s.start_s, s.end_s, max_side=MAX_SIDE_PX)
+        return VideoReader(path, s.fps, s.start_s, s.end_s, max_side=MAX_SIDE_PX, wait_s=wait_s)
 
     def scan(
-        self, reader: VideoReader, progress: Callable[[Progress], None] | None, heat_alarm: AlarmLevel | None = None
+        self,
+        reader: VideoReader,
+        progress: Callable[[Progress], None] | None,
+        heat_alarm: AlarmLevel | None = None,
+        look: Callable[[Scan], None] | None = None,
     ) -> Scan:
-        """One pass over the frames: levels of the memory, scored things. `heat_alarm` replaces the detector's own."""
+        """One pass over the frames: levels of the memory, scored things. `heat_alarm` replaces the detector's own.
+        look: is shown what there is so far, again and again."""
         watcher = Watcher(shared_classifier(1))
         memory = None
         if "memory" in self.settings.parts:
@@ -152,6 +157,8 @@ class Detector:
             if len(scan.times_s) >= trim_at:
                 trim()
                 trim_at = len(scan.times_s) + TRIM_FRAMES
+            if look:
+                look(scan)
             if progress:
                 progress(Progress(now - reader.start_s, end_s - reader.start_s, len(scan.times_s)))
         for levels in memory.finish() if memory else ():
@@ -176,30 +183,17 @@ class Detector:
         """Fuse, threshold, follow, describe. The frames are not looked at again: with another rate of false alarms in
         the settings the same scan gives other events."""
         times = np.array(scan.times_s)
-        parts = {}
-        if "memory" in self.settings.parts:
-            alarm = self.scene.frame_alarm if self.scene else self.preset.alarms["memory"]
-            parts["memory"] = alarm.rarity(smooth(np.concatenate(scan.frame), sigma_frames(times)))
-        wanted = self.words_alarm if self.guide and self.guide.classes else None
-        if wanted:
-            parts["words"] = scan.words_curve(wanted)
-        if scan.decoded_frame:
-            parts["decoder"] = smooth(np.concatenate(scan.decoded_frame), sigma_frames(times))
-        if scan.headed:
-            parts["head"] = scan.head_curve(self.head_alarm)
-        heat = scan.heat_scores(wanted, bool(self.scene), parts.get("head"))
-        rarity = self._fused(parts, len(times))
+        parts, rarity, heat = self.levels(scan, times)
         score_at = threshold(self.settings.false_alarms_per_hour)
-        rarity_at = float(to_rarity(np.array(score_at)))
-        spans = find_events(rarity, times, rarity_at)
+        spans = find_events(rarity, times, float(to_rarity(np.array(score_at))))
         found = (reader, scan, times, heat)
-        events, tracks, followed = self._describe(*found, spans, parts, rarity, score_at)
+        events, tracks, followed = self.describe(*found, spans, parts, rarity, score_at)
         odd: tuple[Event, ...] = ()
         odd_tracks: tuple[Track, ...] = ()
         if not events:
             nearest = find_events(rarity, times, float(rarity.max()))[:SUSPECTS]
             highest = float(to_score(rarity.max()))
-            odd, odd_tracks, followed = self._describe(*found, nearest, parts, rarity, highest)
+            odd, odd_tracks, followed = self.describe(*found, nearest, parts, rarity, highest)
         source_times = reader.source_times_s
 
         def per_frame(x: np.ndarray) -> np.ndarray:
@@ -243,6 +237,22 @@ class Detector:
 
         return with_masks(analysis, reader.path, self.segmenter)
 
+    def levels(self, scan: Scan, times: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """Rarity (T,) of each part, of all together, and heat (T, h, w)."""
+        parts = {}
+        if "memory" in self.settings.parts:
+            alarm = self.scene.frame_alarm if self.scene else self.preset.alarms["memory"]
+            parts["memory"] = alarm.rarity(smooth(np.concatenate(scan.frame), sigma_frames(times)))
+        wanted = self.words_alarm if self.guide and self.guide.classes else None
+        if wanted:
+            parts["words"] = scan.words_curve(wanted)
+        if scan.decoded_frame:
+            parts["decoder"] = smooth(np.concatenate(scan.decoded_frame), sigma_frames(times))
+        if scan.headed:
+            parts["head"] = scan.head_curve(self.head_alarm)
+        heat = scan.heat_scores(wanted, bool(self.scene), parts.get("head"))
+        return parts, self._fused(parts, len(times)), heat
+
     def _fused(self, parts: dict[str, np.ndarray], count: int) -> np.ndarray:
         """Rarity (count,) of the parts there are."""
         if list(parts) == ["head"]:
@@ -254,7 +264,7 @@ class Detector:
             found = fuse(parts["memory"], either(guides), bool(self.scene)) if "memory" in parts else either(guides)
         return beside(found, parts["head"], bool(self.scene)) if "head" in parts else found
 
-    def _describe(
+    def describe(
         self,
         reader: VideoReader,
         scan: Scan,

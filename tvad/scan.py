@@ -4,6 +4,7 @@ Next: tvad/detector.py
 """
 
 from array import array
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -48,6 +49,23 @@ class Scan:
     busiest: Maps = field(default_factory=Maps)
     picture_times_s: "array[float]" = field(default_factory=lambda: array("d"))
     pictures: Maps = field(default_factory=Maps)
+
+    def so_far(self, memory: bool, decoder: bool, head: bool) -> "Scan":
+        """What all parts know until now, those there are: of the frames that the slowest of them has scored."""
+        count = len(self.times_s)
+        if memory:
+            count = min(count, sum(map(len, self.frame)))
+        if decoder:
+            count = min(count, sum(map(len, self.decoded_frame)))
+        if head:
+            last_s = float(self.headed[-1].times_s[-1]) if self.headed else -1.0
+            count = min(count, bisect_right(self.times_s, last_s))
+
+        def cut(levels: list[np.ndarray]) -> list[np.ndarray]:
+            return [np.concatenate(levels)[:count]] if levels else []
+
+        lists = {name: cut(getattr(self, name)) for name in ("frame", "share", "decoded_frame")}
+        return replace(self, times_s=self.times_s[:count], **lists)  # type: ignore[arg-type]
 
     def add_pictures(self, features: Features) -> None:
         """Keep the coarse picture of a frame every EVERY_S."""

@@ -75,7 +75,8 @@ class VideoReader:
 
     fps: sampled frames per second, met by taking every k-th source frame (`rate_hz` is what came of it, and the most
     even where the source's rate varies); None takes all. start_s, end_s: the stretch, both included. max_side: larger
-    pictures are scaled down, smaller ones never up. prefetch: decode the next clip in a thread meanwhile. Raises
+    pictures are scaled down, smaller ones never up. prefetch: decode the next clip in a thread meanwhile. wait_s: of a
+    file that still grows (in MPEG-TS, Matroska: what can be read from the front), how long more is waited for. Raises
     VideoError on opening; afterwards damage ends up in `warnings`.
     """
 
@@ -88,12 +89,13 @@ class VideoReader:
         chunk: int = 16,
         max_side: int | None = None,
         prefetch: bool = True,
+        wait_s: float | None = None,
     ) -> None:
         if end_s is not None and end_s < (start_s or 0.0):
             raise VideoError(
                 f"{path}: the stretch ends (--end {end_s:g} s) before it starts (--start {start_s or 0:g} s)"
             )
-        self._source = _open(path)
+        self._source = _open(path, wait_s)
         self.path = str(path)
         self.info = self._source.info
         self.takes_all = fps is None
@@ -159,7 +161,7 @@ def _ahead(clips: Iterator[Clip]) -> Iterator[Clip]:
             yield clip
 
 
-def _open(path: str | Path) -> _Source:
+def _open(path: str | Path, wait_s: float | None = None) -> _Source:
     path = Path(path)
     try:
         if not path.exists():
@@ -180,7 +182,7 @@ def _open(path: str | Path) -> _Source:
         raise VideoError(f"{path}: permission denied") from None
     except OSError as error:
         raise VideoError(f"{path}: cannot be read ({error.strerror})") from None
-    return Container(path)
+    return Container(path, wait_s)
 
 
 # Folders and images

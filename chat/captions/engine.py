@@ -9,8 +9,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
+from chat.captions.early import Early
 from chat.captions.seeing import SeeingConversations, Shown
 from chat.captions.served import Served
 from chat.captions.together import Conversations
@@ -18,9 +20,10 @@ from chat.captions.words import Wanted, record_of
 from chat.keyframes import KeyFrame, key_frames
 from chat.session import Answer, Session
 from tvad import cache
-from tvad.batch.inputs import Item
+from tvad.batch.follow import Arrivals
+from tvad.batch.inputs import Item, item_of
 from tvad.batch.journal import Journal
-from tvad.batch.pool import Limits, More, Outcome, Pool, Task, Tell, Unfit
+from tvad.batch.pool import EARLY, Limits, More, Outcome, Pool, Task, Tell, Unfit
 from tvad.batch.storage import at_hand
 from tvad.evidence import Evidence
 from tvad.lvlm.choice import Choice
@@ -36,11 +39,13 @@ from tvad.video import VideoError, probe, sha256_of
 @dataclass(frozen=True)
 class Looked:
     """What wording a caption needs of an analysed video. view: what a language model is shown of it, if any: frames for
-    one that looks at them itself; frames: where a server is, None when they cannot be read."""
+    one that looks at them itself; frames: where a server is, None when they cannot be read. key: of a video that grew
+    while it was looked at, as it was at the end."""
 
     evidence: Evidence
     view: View | Shown | None = None
     frames: Sequence[KeyFrame] | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,15 +90,24 @@ class Look:
         return get_preset(self.settings.preset)
 
     def _looked(self, detector: Any, item: Item, tell: Tell, config: Any) -> Looked:
+        from tvad.early import found_so_far
         from tvad.lvlm.view import view_of
 
         with at_hand(item.path) as path:
             probe(path)  # what cannot be read is said before it is hashed
-            # An analysis with another seed is not the one that the cache knows.
-            key = cache.analysis_key(sha256_of(path), self.settings) if self.use_cache and not self.seed else None
+            grown: str | None = None
+            # An analysis with another seed is not the one that the cache knows; nor what is not yet there.
+            known = self.use_cache and not self.seed and item.wait_s is None
+            key = cache.analysis_key(sha256_of(path), self.settings) if known else None
             analysis = cache.load(key, item.path) if key else None
             if analysis is None:
-                analysis = detector.analyze(path, lambda p: tell(p.done_s, p.total_s))
+                reader = detector.reader(path, item.wait_s)
+                early = None
+                if item.wait_s:
+                    early = Early(partial(found_so_far, detector, reader), tell.early)
+                scan = detector.scan(reader, lambda p: tell(p.done_s, p.total_s), look=early)
+                grown = item_of(item.path).key if item.wait_s else None
+                analysis = detector.conclude(reader, scan)
                 video = replace(analysis.evidence.video, path=item.path)
                 analysis = analysis._replace(evidence=replace(analysis.evidence, video=video))
                 if key:
@@ -111,7 +125,7 @@ class Look:
                 seen = look_at(analysis, path, frames_of(self._preset, self.choice), marked=not injected)
                 shown = Shown(*seen, analysis.curves if injected else None)
         view = view_of(analysis.evidence, analysis.curves, config=config) if config else None
-        return Looked(analysis.evidence, shown or view, frames)
+        return Looked(analysis.evidence, shown or view, frames, grown)
 
 
 @dataclass
@@ -146,14 +160,16 @@ def caption_all(
     retry_failed: bool = False,
     preset: str = "mini",
     batch: int = 8,
-    arrivals: More | None = None,
+    arrivals: Arrivals | More | None = None,
+    early: Callable[[Any], None] | None = None,
     remote: Remote | None = None,
     choice: Choice | None = None,
 ) -> Iterator[Count]:
     """Caption what the journal does not have yet, each into it as it is done; yields the count after every step.
 
     retry_failed: what failed before is tried again. batch: captions worded together at most. arrivals: videos that come
-    later, as `Pool.run` has them. remote: a server that words the captions; RemoteError when it is gone.
+    later, as `Pool.run` has them. early: told the Evidence of what was found in a video that still grows. remote: a
+    server that words the captions; RemoteError when it is gone.
     """
     left = todo(items, journal, retry_failed)
     count = Count(total=len(items), before=len(items) - len(left))
@@ -170,9 +186,18 @@ def caption_all(
     device = getattr(look, "settings", Settings()).device
     narrator = Narrator(wanted, preset, remote, choice, device)
     with Pool(look, workers if arrivals else min(workers, len(left)), limits, ahead=2 * batch) as pool:
-        for outcomes in pool.run(left, more if arrivals else None):
+        for found in pool.run(left, more if arrivals else None):
+            outcomes = [o for o in found if o.kind != EARLY]
+            for told in found:
+                if told.kind == EARLY and early:
+                    early(told.value)
             for some in (outcomes[n : n + batch] for n in range(0, len(outcomes), batch)):
-                _write(some, journal, narrator, count)
+                # One that grew and could not be read is not done: it is handed out again when it grows no more.
+                _write([o for o in some if o.value is not None or not o.item.wait_s], journal, narrator, count)
+                count.total -= sum(o.value is None and o.item.wait_s is not None for o in some)
+                for outcome in some:
+                    if outcome.item.wait_s and isinstance(arrivals, Arrivals):
+                        arrivals.ended(outcome.item.path)
                 yield count
             count.under_way_s = pool.under_way_s
             yield count
@@ -187,7 +212,7 @@ def _write(outcomes: Sequence[Outcome[Looked]], journal: Journal, narrator: "Nar
             failed.append(Outcome(item, None, str(record), "model"))
         else:
             good.append((item, value, record))
-    entries = [(item.key, item.path, True, record) for item, _, record in good]
+    entries = [(value.key or item.key, item.path, True, record) for item, value, record in good]
     journal.append([*entries, *((o.item.key, o.item.path, False, failure(o)) for o in failed)])
     count.done += len(good)
     count.failed += len(failed)

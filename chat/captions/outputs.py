@@ -72,6 +72,11 @@ class Outputs:
         return self.out.with_name(f"{self.out.stem}.failures.jsonl" if self.elsewhere else "failures.jsonl")
 
     @property
+    def early(self) -> Path:
+        """Where events of videos that still grow are told."""
+        return self.out.with_name(f"{self.out.stem}.events.jsonl")
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """The captions, and the formats beside them."""
         return (self.out, *(beside(self.out, name) for name in self.formats))
@@ -96,7 +101,12 @@ class Outputs:
             FORMATS[name].write(beside(self.out, name), records)
         failed = write_failures(self.failures, self.out.name, (r for ok, r in journal.entries(keys) if not ok))
         if self.elsewhere:
-            for path in (*self.paths[1:], self.failures, self.out):  # the captions last: who sees them finds the rest
+            for path in (
+                *self.paths[1:],
+                self.early,
+                self.failures,
+                self.out,
+            ):  # the captions last: who sees them finds the rest
                 self.elsewhere.put(path)
         return failed
 

@@ -140,8 +140,8 @@ def record_of(evidence: Evidence, wanted: Wanted, answers: Sequence[Answer]) -> 
         "confidence": confidence,
         "score": best.score if best else evidence.peak_score,
         "category": one_line(best.category) if best else ordinary,
-        "events": [_event(evidence, e, detailed) for e in facts.in_time(evidence.events)],
-        "tracks": [_track(t) for t in evidence.tracks],
+        "events": [event_record(evidence, e, detailed) for e in facts.in_time(evidence.events)],
+        "tracks": [track_record(t) for t in evidence.tracks],
         "style": wanted.style,
         "explain": wanted.explain,
         "prompt": wanted.prompt,
@@ -176,7 +176,8 @@ def _lines(text: str) -> str:
     return "\n".join(filter(None, map(one_line, text.split("\n"))))
 
 
-def _event(evidence: Evidence, event: Event, detailed: bool) -> dict[str, Any]:
+def event_record(evidence: Evidence, event: Event, detailed: bool = False) -> dict[str, Any]:
+    """An event of a record."""
     return {
         "id": event.id,
         "start_s": event.start_s,
@@ -192,7 +193,8 @@ def _event(evidence: Evidence, event: Event, detailed: bool) -> dict[str, Any]:
     }
 
 
-def _track(track: Track) -> dict[str, Any]:
+def track_record(track: Track) -> dict[str, Any]:
+    """A track of a record."""
     return {
         "id": track.id,
         "label": one_line(track.label),

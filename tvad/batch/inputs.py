@@ -22,10 +22,12 @@ KEY_DIGITS = 24
 
 @dataclass(frozen=True)
 class Item:
-    """One video. path: as it was given. key: hex digits that change with the path, the size and the time of change."""
+    """One video. path: as it was given. key: hex digits that change with the path, the size and the time of change.
+    wait_s: of one that still grows, how long more of it is waited for."""
 
     path: str
     key: str
+    wait_s: float | None = None
 
 
 @dataclass(frozen=True)

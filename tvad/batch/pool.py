@@ -19,14 +19,13 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from tvad.batch.inputs import Item
 from tvad.malloc import frugal, trim
 
 T = TypeVar("T")
-Tell = Callable[[float, float], None]  # seconds of video done, in all
-Task = Callable[[Item, Tell], T]
+EARLY = "early"
 More = Callable[[bool], list[Item] | None]  # None: no more come
 
 TELL_S = 0.5  # between two words about progress
@@ -34,6 +33,19 @@ LOOK_S = 0.5  # between two looks at clocks and memory
 START_S = 600.0  # a worker may take this long to load its networks
 WORN = 0.5  # share of the memory limit from which an idle worker makes room for a fresh one
 TRIES = 2  # of a video whose worker died
+
+
+class Tell(Protocol):
+    """What a task tells while it works."""
+
+    def __call__(self, done_s: float, total_s: float) -> None:
+        """Seconds of video done, in all."""
+
+    def early(self, value: Any) -> None:
+        """Something found, before the end."""
+
+
+Task = Callable[[Item, Tell], T]
 
 
 class Unfit(Exception):  # noqa: N818
@@ -54,7 +66,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What became of an item: a value, or None and why not. kind: "", or unreadable, time, memory, crash or bug."""
+    """What became of an item: a value, or None and why not. kind: "", or unreadable, time, memory, crash or bug; EARLY
+    for a value that the task sent before its end, by `tell.early`."""
 
     item: Item
     value: T | None
@@ -178,6 +191,8 @@ class Pool(Generic[T]):
             raise value
         elif kind == "at":
             worker.done_s = value
+        elif kind == EARLY and worker.item:
+            self._out.put(Outcome(worker.item, value, kind=EARLY))
         elif worker.item:
             took_s = time.monotonic() - worker.began_s
             value, reason = (value, "") if kind == "done" else (None, value)
@@ -267,7 +282,7 @@ def _work(pipe: Connection, make: Callable[[], Task[Any]]) -> None:
     except BaseException as error:  # whatever it is, the parent raises it
         pipe.send(("unable", error))
         return
-    tell = _teller(pipe)
+    tell = _Teller(pipe)
     with suppress(EOFError, OSError):  # the parent is gone
         pipe.send(("ready", None))
         while True:
@@ -286,17 +301,18 @@ def _done(task: Task[Any], item: Item, tell: Tell) -> tuple[str, Any]:
         return "bug", f"a bug: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
-def _teller(pipe: Connection) -> Tell:
-    last = 0.0
+class _Teller:
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe, self._last = pipe, 0.0
 
-    def tell(done_s: float, total_s: float) -> None:
-        nonlocal last
+    def __call__(self, done_s: float, total_s: float) -> None:
         now = time.monotonic()
-        if now - last >= TELL_S:
-            last = now
-            pipe.send(("at", done_s))
+        if now - self._last >= TELL_S:
+            self._last = now
+            self._pipe.send(("at", done_s))
 
-    return tell
+    def early(self, value: Any) -> None:
+        self._pipe.send((EARLY, value))
 
 
 def _end_with(parent: int) -> None:
