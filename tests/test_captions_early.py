@@ -64,11 +64,11 @@ def test_what_was_told_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(early, "EVERY_S", 0.0)
     monkeypatch.setattr(early, "SHARE", 1e9)
     told: list[Evidence] = []
-    looks = iter([shown(5, 8), shown(5, 8), shown(7, 9), shown(12, 13)])
+    looks = iter([shown(5, 8), shown(5, 8), shown(7, 9), shown(12, 13), shown(2, 4)])
     look = Early(lambda scan: next(looks), told.append)
-    for _ in range(4):
+    for _ in range(5):
         look(None)
-    assert [evidence.events[0].start_s for evidence in told] == [5, 12]
+    assert [evidence.events[0].start_s for evidence in told] == [5, 12, 2]
 
 
 def test_lines_are_whole_and_each_once(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ LEVELS = (
     {"evidence", "settings", "weights", "presets", "cache", "container", "video", "writer", "encoder"},
     {"temporal", "lvlm"},
 )
-TOP = {"detector", "explainer", "calibrate", "outputs", "remote", "remote_stream", "seeing"}
+TOP = {"detector", "explainer", "calibrate", "early", "outputs", "remote", "remote_stream", "seeing"}
 ROOF = ("app.py", "tvad/api.py", "tvad/cli*.py")
 DOORS = {
     "gradio": ("chat/ui.py",),

@@ -29,7 +29,7 @@ class Early:
 
     found: Callable[[Any], Evidence]  # Detector.found_so_far of a scan
     tell: Callable[[Evidence], None]
-    _told_s: float = -1.0
+    _told_s: list[tuple[float, float]] = field(default_factory=list)
     _next_s: float = field(default_factory=time.monotonic)
 
     def __call__(self, scan: Any) -> None:
@@ -37,9 +37,10 @@ class Early:
         if began_s < self._next_s:
             return
         evidence = self.found(scan)
-        new = tuple(event for event in evidence.events if event.start_s > self._told_s)
+        # Parts look ahead by different times: an event may be found after a later one.
+        new = tuple(e for e in evidence.events if not any(a <= e.end_s and e.start_s <= b for a, b in self._told_s))
         if new:
-            self._told_s = max(event.end_s for event in new)
+            self._told_s += [(event.start_s, event.end_s) for event in new]
             ids = {number for event in new for number in event.tracks}
             tracks = tuple(track for track in evidence.tracks if track.id in ids)
             self.tell(replace(evidence, events=new, tracks=tracks))
