@@ -73,6 +73,13 @@ def verdict_of(evidence: Evidence, answer: Answer) -> tuple[bool, float]:
     return has_anomaly, round(answer.yes if has_anomaly else 1 - answer.yes, 3)
 
 
+def is_evidence(evidence: Evidence) -> bool:
+    """Whether a video's highest score can speak for an anomaly at all: from a p-value of 1 / e on it cannot (Sellke,
+    Bayarri and Berger 2001). What the model sees then is the least usual moment of many, and its "yes" would be the
+    footage's length."""
+    return evidence.has_anomaly or chance_of(evidence) < 1 / math.e
+
+
 @dataclass
 class _Heard:
     """What a language model has said so far, and why it was stopped ("" while all is well)."""
@@ -258,17 +265,22 @@ class Session:
     def _yes(
         self, explainer: Explainer, messages: list[dict[str, Any]], asks_normal: bool = False
     ) -> tuple[float, tuple[str, ...]]:
-        """The probability of "yes", and words of which the answer is to begin with one (any where there are none)."""
-        sure = explainer.yes_probability(messages)
-        if self._is_evidence():
-            return sure, ()
-        return (max(sure, 0.5), YES) if asks_normal else (min(sure, 0.5), NO)
+        """The probability of "yes", and words of which the answer is to begin with one (any where there are none).
 
-    def _is_evidence(self) -> bool:
-        """Whether the video's highest score can speak for an anomaly at all: from a p-value of 1 / e on it cannot
-        (Sellke, Bayarri and Berger 2001). What the model sees then is the least usual moment of many, and its "yes"
-        would be the footage's length."""
-        return self.evidence.has_anomaly or chance_of(self.evidence) < 1 / math.e
+        The small model's word follows its calibrated probability of an anomaly: what it prefers to say is what
+        calibration corrects. Whether all is normal, it is asked as the dialogue's first step.
+        """
+        if asks_normal and not self._sees:
+            messages = build_lvlm_messages(Conversation(), FIRST, explainer.n_tokens)
+        sure = explainer.yes_probability(messages)
+        anomaly = 1 - sure if asks_normal and self._sees else sure
+        can_be = is_evidence(self.evidence)
+        if not can_be:
+            anomaly = min(anomaly, 0.5)
+        elif self._sees:
+            return sure, ()
+        found = anomaly >= 0.5 and can_be
+        return 1 - anomaly if asks_normal else anomaly, NO if found == asks_normal else YES
 
     def _told_all(
         self, explainer: Speaker, frames: "Callable[[], Sequence[KeyFrame]]", read: Question, heard: _Heard

@@ -205,8 +205,8 @@ def test_an_even_chance_is_called_not_sure() -> None:
     [
         ("is there an anomaly?", "Yes, there is a cyclist.", 0.9, True, 0.9),
         ("is there an anomaly?", "No, there is no anomaly in the video.", 0.2, False, 0.2),
-        ("is everything normal?", "Yes, there is no anomaly in the video.", 0.8, False, 0.2),
-        ("is everything normal?", "No, there is a cyclist.", 0.1, True, 0.9),
+        ("is everything normal?", "Yes, there is no anomaly in the video.", 0.2, False, 0.2),
+        ("is everything normal?", "No, there is a cyclist.", 0.9, True, 0.9),
         ("how does it move?", "It moves right.", 0.9, None, None),
     ],
 )
@@ -224,11 +224,11 @@ def test_a_level_that_ordinary_footage_reaches_as_often_speaks_for_nothing(
     question: str, word: tuple[str, ...], duration_s: float
 ) -> None:
     evidence = replace(nothing(), peak_score=0.34, video=replace(nothing().video, duration_s=duration_s))
-    model = FakeExplainer("Well.", yes=0.9 if word == NO else 0.1)
+    model = FakeExplainer("Well.", yes=0.9)
     answer = ask(Session(evidence, "lvlm", model), question)
     no_evidence = chance_of(evidence) > 1 / math.e
     assert no_evidence == (duration_s > 100)
-    assert model.first == [word if no_evidence else ()]
+    assert (model.first == [word]) == no_evidence
     assert answer.yes == pytest.approx(0.5 if no_evidence else 0.9)
     assert ("Not sure: 50%" in answer.text) == no_evidence
 
@@ -236,7 +236,23 @@ def test_a_level_that_ordinary_footage_reaches_as_often_speaks_for_nothing(
 def test_what_was_found_is_not_doubted_for_the_length_of_a_video() -> None:
     evidence = replace(one_event(), peak_score=0.51, video=replace(one_event().video, duration_s=40_000.0))
     model = FakeExplainer("Yes, a cyclist.", yes=0.9)
-    assert ask(Session(evidence, "lvlm", model), "is there an anomaly?").yes == 0.9 and model.first == [()]
+    assert ask(Session(evidence, "lvlm", model), "is there an anomaly?").yes == 0.9 and model.first == [YES]
+
+
+@pytest.mark.parametrize(("p", "found"), [(0.49, False), (0.51, True)])
+def test_the_word_follows_the_probability_of_an_anomaly(p: float, found: bool) -> None:
+    for question in ("is there an anomaly?", "is everything normal?"):
+        model = FakeExplainer("Well.", yes=p)
+        answer = ask(Session(one_event(), "lvlm", model), question)
+        assert model.first == [YES if found == ("anomaly" in question) else NO]
+        assert answer.yes == pytest.approx(p)
+
+
+def test_a_model_that_looks_at_the_video_itself_chooses_its_first_word() -> None:
+    model = FakeExplainer("Yes.", yes=0.2)
+    model.sees = True  # type: ignore[attr-defined]
+    ask(Session(one_event(), "lvlm", model), "is there an anomaly?")
+    assert model.first == [()]
 
 
 def test_the_report_and_a_failing_model_give_no_verdict_of_a_model() -> None:

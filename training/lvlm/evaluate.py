@@ -166,9 +166,16 @@ def probability(odds: np.ndarray, yes: tuple[float, float]) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(yes[0] * odds + yes[1], -50, 50)))
 
 
-def fit_yes(odds: np.ndarray, truth: Sequence[bool], ridge: float = 1e-3, steps: int = 50) -> tuple[float, float]:
+def fit_yes(
+    odds: np.ndarray,
+    truth: Sequence[bool],
+    ridge: float = 1e-3,
+    steps: int = 50,
+    weights: np.ndarray | None = None,
+) -> tuple[float, float]:
     """Slope and offset of a logistic curve through log odds (N,) and truths, by Newton's method, with Platt's targets
-    (1999; a little inside of 0 and 1). ValueError where a class is missing."""
+    (1999; a little inside of 0 and 1). weights (N,): how much each counts, None for all alike. ValueError where a class
+    is missing."""
     positive = np.asarray(truth, bool)
     if positive.all() or not positive.any():
         raise ValueError(f"all of {len(positive)} clips are of one class; calibration needs both")
@@ -177,10 +184,11 @@ def fit_yes(odds: np.ndarray, truth: Sequence[bool], ridge: float = 1e-3, steps:
     spread = max(float(x[:, 0].std()), 1e-6)
     x[:, 0] /= spread  # for the steps' sake
     w = np.zeros(2)
+    counts = np.ones(len(positive)) if weights is None else weights
     for _ in range(steps):
         p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        slope = x.T @ (p - wanted) + ridge * w
-        curve = (x * (p * (1 - p))[:, None]).T @ x + ridge * np.eye(2)
+        slope = x.T @ (counts * (p - wanted)) + ridge * w
+        curve = (x * (counts * p * (1 - p))[:, None]).T @ x + ridge * np.eye(2)
         w = w - np.linalg.solve(curve, slope)
     return float(w[0] / spread), float(w[1])
 
