@@ -180,12 +180,21 @@ def _chance(p: float) -> np.ndarray:
 
 
 def chance_of(evidence: Evidence) -> float:
-    """How often ordinary footage as long as the video reaches its highest score, in [0, 1]: as if peaks came at random
-    at the rate that their rarity promises (heatmap/levels.py). The same level is a finding in ten seconds and nothing
-    in an hour. 0 where the score is not known."""
+    """How often ordinary footage as long as what was looked at reaches its highest score, in [0, 1]: as if peaks came
+    at random at the rate that their rarity promises (heatmap/levels.py). The same level is a finding in ten seconds and
+    nothing in an hour. 0 where the score is not known."""
     if evidence.peak_score is None:
         return 0.0
-    return -math.expm1(-slots.length_of(evidence) / 3600 * math.exp(-_rarity(evidence.peak_score)))
+    return -math.expm1(-_looked_at_s(evidence) / 3600 * math.exp(-_rarity(evidence.peak_score)))
+
+
+def _looked_at_s(evidence: Evidence) -> float:
+    """Length of the stretch between --start and --end, or of all."""
+    whole_s = slots.length_of(evidence)
+    start_s, end_s = (evidence.settings.get(name) for name in ("start_s", "end_s"))
+    start_s = start_s if isinstance(start_s, int | float) and start_s > 0 else 0.0
+    end_s = min(end_s, whole_s) if isinstance(end_s, int | float) else whole_s
+    return end_s - start_s if end_s > start_s else whole_s
 
 
 def _rarity(score: float) -> float:
