@@ -163,6 +163,26 @@ def test_the_same_peak_is_less_of_a_finding_the_longer_the_video_is() -> None:
     assert chance_of(replace(make_evidence([], [], 9.0), peak_score=None)) == 0
 
 
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "looked_at_s"),
+    [
+        (None, None, 200.0),
+        (50.0, 60.0, 10.0),
+        (None, 20.0, 20.0),
+        (150.0, None, 50.0),
+        (0, 1e9, 200.0),
+        (300.0, "x", 200),
+    ],
+)
+def test_a_peak_is_a_finding_in_the_stretch_that_was_looked_at(
+    start_s: float | None, end_s: object, looked_at_s: float
+) -> None:
+    whole = replace(make_evidence([], [], 200.0), peak_score=0.35)
+    part = replace(whole, settings=whole.settings | {"start_s": start_s, "end_s": end_s})
+    alone = replace(make_evidence([], [], looked_at_s), peak_score=0.35)
+    assert chance_of(part) == pytest.approx(chance_of(alone))
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_shortest_tracks_are_told(count: int) -> None:
     rng = np.random.default_rng(count)

@@ -101,6 +101,8 @@ def report(answered: Answered, yes: tuple[float, float] = (1.0, 0.0), draws: int
             found["yes_no"]["balanced_interval"] = balanced_interval(first, truth, answered.sources(), draws=draws)
         if not np.isnan(answered.odds).any():
             p = probability(answered.odds, yes)
+            by_odds = ["yes" if x >= 0.5 else "no" for x in p]
+            found["yes_no"]["balanced_by_probability"] = yes_no(by_odds, truth).balanced
             found["yes_no"]["calibration_error"] = expected_calibration_error(
                 np.maximum(p, 1 - p).tolist(), ((p >= 0.5) == np.array(truth)).tolist()
             )
