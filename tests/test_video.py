@@ -192,7 +192,7 @@ class Fake:
 def test_sampling_does_not_drift_over_hours(monkeypatch: pytest.MonkeyPatch, rate: float) -> None:
     count = 150_000
     times = np.round(np.arange(count) / rate, 3)  # a clock of milliseconds, as Matroska has
-    monkeypatch.setattr(video, "_open", lambda path: Fake(times, rate))
+    monkeypatch.setattr(video, "_open", lambda path, wait_s: Fake(times, rate))
     reader = VideoReader("fake", fps=8, chunk=512, prefetch=False)
     sampled = np.concatenate([c.times_s for c in reader])
     assert np.array_equal(sampled, times[:: reader.step])
@@ -200,7 +200,7 @@ def test_sampling_does_not_drift_over_hours(monkeypatch: pytest.MonkeyPatch, rat
 
 def test_memory_holds_a_few_clips_however_long_the_video(monkeypatch: pytest.MonkeyPatch) -> None:
     times = np.arange(20_000) / 25
-    monkeypatch.setattr(video, "_open", lambda path: Fake(times, 25.0))
+    monkeypatch.setattr(video, "_open", lambda path, wait_s: Fake(times, 25.0))
     alive = []
     gc.collect()
     for i, _ in enumerate(VideoReader("fake", fps=25, chunk=16)):

@@ -116,9 +116,9 @@ class Scan:
         return probs[first : max(last + 1, first + WINDOW)]
 
     def _snippets(self, times_s: np.ndarray) -> np.ndarray:
-        """Number of the snippet nearest to each time."""
+        """Number of the snippet nearest to each time, the later of two as near."""
         middles = np.concatenate([h.times_s for h in self.headed])
-        return np.searchsorted((middles[1:] + middles[:-1]) / 2, times_s)
+        return np.searchsorted((middles[1:] + middles[:-1]) / 2, times_s, side="right")
 
     def add_things(self, scored: list[ScoredThing]) -> None:
         for thing in scored:
