@@ -162,7 +162,8 @@ def test_real_clips_of_many_kinds(page: Any) -> None:
         until(page, "document.querySelector('.tv-stage video').readyState >= 2")
         until(
             page,
-            "[...document.querySelectorAll('.message')].some(m => m.innerText.match(/^(Yes|No|There|From|Nothing)/))",
+            "[...document.querySelectorAll('.message')]"
+            ".some(m => m.innerText.match(/^(\\[Not sure|Yes|No|There|From|Nothing)/))",
         )
         half = video(page, "duration") / 2
         line = page.query_selector(".tv-line").bounding_box()

@@ -165,8 +165,8 @@ def test_a_word_that_comes_or_goes_scores_the_heat_again(page: Any) -> None:
         page.keyboard.type(word)
         page.keyboard.press("Enter")
     note(page, "Looked at with these words")
-    with_words = curve(page)
-    assert with_words != before and dialogue(page) == said
+    until(page, "b => document.querySelector('.tv-curve').getAttribute('points') !== b", before)
+    assert dialogue(page) == said
     page.keyboard.press("Escape")
     for _ in range(2):
         page.click(".token-remove >> nth=0")
