@@ -1,5 +1,5 @@
 # make demo: install, then ask about the example. make test: what CI runs. Everything lands in .venv and out/.
-.PHONY: demo test test-slow test-gpu lint bench clean train-mini train-mini-heat train-mini-words
+.PHONY: demo test test-slow test-gpu lint bench clean train-mini train-mini-heat train-mini-head train-mini-kinds train-mini-words train-mini-yes
 .DELETE_ON_ERROR:
 
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
@@ -45,6 +45,7 @@ HELD := 48
 STEPS := 700
 MINUTES := 196
 FIGHTS := ../shared/data/fight_surv
+FALLS := ../shared/data/gmdcsa24_fall
 ORDINARY := $(wildcard ../shared/data/street/vtest.avi ../shared/data/street/people_intel.mp4 ../shared/data/street/road_bgs03.avi)
 ROOMS := $(wildcard ../shared/data/gmdcsa24_fall/subject*/ADL/*.mp4)
 
@@ -55,7 +56,7 @@ JEMALLOC := $(firstword $(wildcard /usr/lib/*/libjemalloc.so.2))
 KEEP := dirty_decay_ms:8000,muzzy_decay_ms:8000,oversize_threshold:0
 TRAIN := $(if $(JEMALLOC),LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=$(KEEP) )$(BIN)/tvad train
 
-train-mini: train-mini-heat train-mini-head train-mini-words
+train-mini: train-mini-heat train-mini-head train-mini-kinds train-mini-words train-mini-yes
 
 train-mini-heat: .venv/.installed-train
 	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split train --synthetic $(PLAIN) --first 1000 --workers 2
@@ -69,14 +70,26 @@ train-mini-heat: .venv/.installed-train
 	$(BIN)/python -m training.ship decoder $(RUN)/decoder
 	$(if $(ORDINARY),$(BIN)/python -m training.ordinary_levels $(ORDINARY) $(ROOMS) --decoder tvad/decoders/mini)
 
+HEAD := --columns 417:445 --project 64 --length 8 --steps 200 --normal 32 --anomalous 32 --lr 1e-4 --patience 0 --share 0 \
+  --threads 1
+
 # On the fight clips alone, so only where they are.
 train-mini-head: .venv/.installed-train
 	$(BIN)/tvad extract $(FIGHTS)/fight -o $(RUN)/fights/fighting -q
 	$(BIN)/tvad extract $(FIGHTS)/noFight -o $(RUN)/fights/normal -q
-	$(TRAIN) temporal --head mil_ranking --data $(RUN)/fights --columns 417:445 --project 64 --length 8 --steps 200 \
-	  --normal 32 --anomalous 32 --lr 1e-4 --patience 0 --share 0 --threads 1 --out $(RUN)/head
+	$(TRAIN) temporal --head mil_ranking --data $(RUN)/fights $(HEAD) --out $(RUN)/head
 	$(BIN)/python -m training.ship head $(RUN)/head
 	$(if $(ORDINARY),$(BIN)/python -m training.ordinary_levels $(ORDINARY) $(ROOMS) --head tvad/heads/mini)
+
+# With falls, fire and streets beside the fights.
+train-mini-kinds: .venv/.installed-train
+	$(BIN)/tvad extract $(FIGHTS)/fight -o $(RUN)/kinds/fighting -q
+	$(BIN)/tvad extract $(FIGHTS)/noFight $(ORDINARY) -o $(RUN)/kinds/normal -q
+	$(BIN)/tvad extract ../shared/data/street/fire_house6.mp4 -o $(RUN)/kinds/fire -q
+	for s in subject1 subject2; do $(BIN)/tvad extract $(FALLS)/$$s/Fall -o $(RUN)/kinds/falling/$$s -q && \
+	  $(BIN)/tvad extract $(FALLS)/$$s/ADL -o $(RUN)/kinds/normal/$$s -q || exit 1; done
+	$(BIN)/python -m training.temporal.kinds $(RUN)/kinds --out $(RUN)/named
+	$(BIN)/python -m training.ship kinds $(RUN)/named
 
 # Not trained on rendered clips (training.lvlm.rendered): what the detector finds in them is no better than chance so far.
 train-mini-words: .venv/.installed-train
@@ -84,6 +97,13 @@ train-mini-words: .venv/.installed-train
 	  --minutes $(MINUTES)
 	$(BIN)/python -m training.ship adapter $(RUN)/words
 	$(BIN)/python -m training.lvlm.evaluate tvad/adapters/mini --simulated 64 --calibrate
+
+# When a yes is due, on real clips; with heads that have not seen the fights they judge.
+train-mini-yes: .venv/.installed-train
+	$(BIN)/tvad extract $(FIGHTS)/fight -o $(RUN)/fights/fighting -q
+	$(BIN)/tvad extract $(FIGHTS)/noFight -o $(RUN)/fights/normal -q
+	$(BIN)/python -m training.temporal.compare $(RUN)/fights mil_ranking --seeds 0 --folds 5 --blocks --out $(RUN)/folds -- $(HEAD)
+	$(BIN)/python -m training.calibrate_answers ../shared/data --folds $(RUN)/folds/mil_ranking/seed0 $(RUN)/fights --keep
 
 clean:
 	rm -rf out build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
