@@ -1,6 +1,7 @@
 """Damaged files give what can be decoded and a warning; what is no video is refused in one line; folders, images."""
 
 import shutil
+import struct
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,17 @@ def test_a_cut_avi_keeps_its_rate(tiny_video: Make) -> None:
     path = long_clip(tiny_video, ".avi")
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.4)])
     assert probe(path).fps == 25.0
+
+
+def test_a_header_that_promises_centuries_is_not_believed(tiny_video: Make) -> None:
+    path = tiny_video("a.avi", count=50)
+    data = bytearray(path.read_bytes())
+    scale_at = data.index(b"strh") + 28
+    data[scale_at : scale_at + 8] = struct.pack("<II", 2**31 - 1, 1)  # seconds a frame: 3400 years in all
+    path.write_bytes(data)
+    numbers, times, _ = read(path)
+    assert numbers == list(range(50))
+    assert probe(path).duration_s == pytest.approx(2.0) and times[-1] < 2.0
 
 
 def test_an_mp4_cut_before_its_index_is_refused(tiny_video: Make) -> None:

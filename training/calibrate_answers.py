@@ -134,15 +134,22 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         curve = fitted(others)
         whole = [row for row in rows if row.set == name and row.whole]
         sure, truth = probability(np.array([r.odds for r in whole]), curve), np.array([r.anomalous for r in whole])
-        said = (sure >= 0.5) & np.array([r.counts for r in whole])
+        counts = np.array([r.counts for r in whole])
+        said = (sure >= 0.5) & counts
         hit, kept = said[truth].mean(), 1 - said[~truth].mean()
+        best = max(_balanced((sure >= limit) & counts, truth) for limit in [*sure.tolist(), 1.1])
         error = expected_calibration_error(np.maximum(sure, 1 - sure).tolist(), ((sure >= 0.5) == truth).tolist())
         yield (
             f"{name}: {truth.sum()} anomalous, {(~truth).sum()} ordinary; by the others' curve ({curve[0]:.2f}, "
-            f"{curve[1]:.2f}) yes to {hit:.2f} and no to {kept:.2f}, balanced {(hit + kept) / 2:.3f}, "
-            f"calibration error {error:.3f}; AUC of the odds {auc(sure, truth):.3f}"
+            f"{curve[1]:.2f}) yes to {hit:.2f} and no to {kept:.2f}, balanced {_balanced(said, truth):.3f}, "
+            f"calibration error {error:.3f}; AUC of the odds {auc(sure, truth):.3f}; "
+            f"no threshold gives more than {best:.3f}"
         )
         yield from _of_stretches([row for row in rows if row.set == name and not row.whole], curve)
+
+
+def _balanced(said: np.ndarray, truth: np.ndarray) -> float:
+    return float((said[truth].mean() + 1 - said[~truth].mean()) / 2)
 
 
 def _of_stretches(rows: Sequence[Row], curve: tuple[float, float]) -> Iterator[str]:

@@ -100,7 +100,7 @@ class Container:
         count = self._count
         rate = count / duration_s if count and duration_s > 0 else fps
         if not 0 < duration_s < ABSURD_S or rate > ABSURD_FPS:  # a header may lie about its count as about its rate
-            duration_s, count = self._measured(fps)
+            duration_s, count = self._measured(fps if fps >= SLOWEST_FPS else DEFAULT_FPS)
         # An AVI's count outlives its frames: a cut one has the right rate and the wrong count.
         if "avi" not in formats and _rate_is_wrong(fps, count, duration_s) and count:
             fps = count / duration_s
@@ -153,6 +153,8 @@ class Container:
                         last_s = max(last_s, float(packet.pts * packet.time_base) - self.offset_s)
             except (av.error.FFmpegError, OSError, IndexError):
                 pass  # the tail is damaged (IndexError: so is the list of streams); decoding will say so
+        if last_s >= ABSURD_S:  # the packets' clock is the header's: frames come at the rate (_timed), whatever it says
+            last_s = 0.0
         rate = fps if last_s == 0 or fps < ABSURD_FPS or seen.packets < 2 else (seen.packets - 1) / last_s
         return (last_s + 1 / rate if last_s else seen.packets / rate), seen.packets
 

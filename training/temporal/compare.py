@@ -151,11 +151,15 @@ def lines(table: Mapping[str, Sequence[Mapping[str, float]]]) -> Iterator[str]:
         yield f"| {text} | {' | '.join(cells)} |"
 
 
+def divided(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A command's own arguments, and the flags of the training behind `--`."""
+    at = list(argv).index("--") if "--" in argv else len(argv)
+    return list(argv[:at]), list(argv[at + 1 :])
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """See the top of the file."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    at = argv.index("--") if "--" in argv else len(argv)
-    argv, flags = argv[:at], argv[at + 1 :]
+    own, flags = divided(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("data", type=Path, help="videos: a list, a table, or a folder a label")
@@ -167,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--blocks", action="store_true", help="folds are stretches of names")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--out", type=Path, required=True, metavar="FOLDER", help="the runs, and table.json")
-    given = parser.parse_intermixed_args(argv)
+    given = parser.parse_intermixed_args(own)
     rows = [Row.of(text, flags) for text in given.rows or HEADS]
     table: dict[str, list[dict[str, float]]] = {}
     try:

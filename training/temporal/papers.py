@@ -28,7 +28,7 @@ from training.score_figures import SNIPPET, Protocol
 from training.score_files import Prediction, read_predictions, read_truth
 from training.temporal.command import main as train
 from training.temporal.command import parse
-from training.temporal.compare import FRAMES, lines
+from training.temporal.compare import FRAMES, divided, lines
 from training.temporal.evaluate import predict
 from tvad.temporal.registry import HEADS, UCF, XD, load_head
 from tvad.weights import MissingWeights
@@ -87,9 +87,7 @@ def measured(run: Path, lists: Path, own: DataSet, features: Path, gt: Path | No
 
 def main(argv: Sequence[str] | None = None) -> int:
     """See the top of the file."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    at = argv.index("--") if "--" in argv else len(argv)
-    argv, flags = argv[:at], argv[at + 1 :]
+    mine, flags = divided(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("lists", type=Path)
@@ -98,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--gt", type=Path, metavar="FILE.npy")
     add("--seeds", type=int, nargs="+", default=[0])
     add("--out", type=Path, required=True, metavar="FOLDER")
-    given = parser.parse_intermixed_args(argv)
+    given = parser.parse_intermixed_args(mine)
     table: dict[str, list[dict[str, float]]] = {}
     try:
         own = set_of(given.lists)
