@@ -104,6 +104,22 @@ def test_a_snippet_tells_of_its_own_frames_and_of_movement_around_them() -> None
     np.testing.assert_allclose(vector[MOVEMENT], around, rtol=1e-6)
 
 
+def test_frames_that_are_hours_apart_are_described_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    motion, moving, changed, times = walking(n=4)
+    rare = features((motion, moving, changed, times * 8 * 3600))  # an hour between two frames
+    times_described = []
+
+    def counted(*args: object) -> np.ndarray:
+        times_described.append(args)
+        return describe(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tvad.temporal.snippets.describe", counted)
+    stream = SnippetStream(16.0)  # snippets of a second
+    rows = whole(stream.push(rare) + stream.finish())
+    assert len(rows) == 3 * 3600 + 1 and len(times_described) < 30
+    assert rows[100, 0] == 0 and rows[1700, 0] == 0 and rows[1900, 0] == 1 and rows[-1, 0] == 3
+
+
 def test_slow_sampling_and_no_frames() -> None:
     slow = features(walking(n=4))
     stream = SnippetStream(64.0)  # snippets of 0.25 s, frames every 0.125 s; of 0.05 s below

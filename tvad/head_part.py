@@ -10,7 +10,7 @@ videos are scored in windows that overlap, so that memory does not grow and ever
 Next: tvad/detector.py
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ class HeadPart:
         if self._first + len(self._held) > self._given:
             yield self._score(len(self._held))
 
-    def _take(self, rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[HeadLevels]:
+    def _take(self, rows: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[HeadLevels]:
         for row in rows:
             # One more than a window: only then does the video go on, and its end is context.
             if len(self._held) == WINDOW:

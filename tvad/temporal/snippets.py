@@ -12,7 +12,7 @@ little before and after it. Ours.
 Next: tvad/temporal/extract.py
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class SnippetStream:
         self.seconds, self.start_s = snippet / fps, start_s
         self.number = 0
         self._held: list[Features] = []
+        self._last: tuple[tuple[float, ...], tuple[np.ndarray, np.ndarray]] = ((), (np.zeros(0), np.zeros(0)))
 
     def push(self, features: Features) -> list[np.ndarray]:
         """The snippets that are complete with these features."""
@@ -46,29 +47,39 @@ class SnippetStream:
         """The rest; the last snippet may be shorter."""
         return [row for row, _ in self.finish_places()]
 
-    def push_places(self, features: Features) -> list[tuple[np.ndarray, np.ndarray]]:
-        """As `push`, each with where its movement is busiest, (h, w) bool."""
+    def push_places(self, features: Features) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """As `push`, each with where its movement is busiest, (h, w) bool; made as they are taken, all of which must
+        happen before the next push."""
         if len(features):
             self._held.append(features)
         return self._take(final=False)
 
-    def finish_places(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    def finish_places(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """As `finish`, each with where its movement is busiest."""
         return self._take(final=True)
 
-    def _take(self, final: bool) -> list[tuple[np.ndarray, np.ndarray]]:
-        out: list[tuple[np.ndarray, np.ndarray]] = []
+    def _take(self, final: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         while self._held:
             start, end = (self.start_s + n * self.seconds for n in (self.number, self.number + 1))
             last = float(self._held[-1].times_s[-1])
             if (not final and last < end + AROUND_S) or last < start - 1e-6:
                 break
-            held = Features.join(self._held)
-            out.append((describe(held, start, end), busiest(held, start, end)))
+            if len(self._held) > 1:
+                self._held = [Features.join(self._held)]
+            yield self._described(self._held[0], start, end)
             self.number += 1
-            left = _between(held, end - AROUND_S, np.inf)
+            left = _between(self._held[0], end - AROUND_S, np.inf)
             self._held = [left] if len(left) else []
-        return out
+
+    def _described(self, held: Features, start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
+        """Row and place. Where frames are hours apart (a damaged file, a slow recorder), thousands of snippets in a row
+        are told by the same frame, and are described once."""
+        own, around = _between(held, start, end), _between(held, start - AROUND_S, end + AROUND_S)
+        middle = held.times_s[np.abs(held.times_s - (start + end) / 2).argmin()]
+        key = () if len(own) else (float(middle), *around.times_s.tolist())
+        if not key or key != self._last[0]:
+            self._last = key, (describe(held, start, end), busiest(held, start, end))
+        return self._last[1]
 
 
 def describe(features: Features, start_s: float, end_s: float) -> np.ndarray:
