@@ -1,6 +1,7 @@
 """The commands about the program itself, and the printing that all commands share."""
 
 import json
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tvad import __version__, cli, cli_show
+from tvad import __version__, cli, cli_show, doctor
 from tvad.presets import PRESETS
 from tvad.presets.own import own_weights
 
@@ -106,3 +107,34 @@ def test_clock(seconds: float, text: str) -> None:
 def test_json_survives_an_undecodable_name(capsys: pytest.CaptureFixture[str]) -> None:
     cli_show.print_json({"path": Path("a\udcff.mp4"), "n": (1, None)})
     assert json.loads(capsys.readouterr().out) == {"path": "a\\udcff.mp4", "n": [1, None]}
+
+
+def test_doctor_says_when_memory_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    most, used = tmp_path / "memory.max", tmp_path / "memory.current"
+    monkeypatch.setattr(doctor, "CONTAINER", ((str(most), str(used)),))
+    used.write_text("400000000\n")
+    most.write_text("max\n")
+    assert "allowed" not in doctor._memory().found
+    most.write_text("1000000000\n")
+    short = doctor._memory()
+    assert not short.ok and "1.0 GB allowed of" in short.found and "0.6 GB to be had" in short.found
+
+
+def test_doctor_and_the_page_say_that_a_port_is_taken(
+    tvad: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gradio")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(doctor, "PORT", port)
+        assert "in use" in doctor._port().found
+        ran = tvad("serve", "--port", str(port))
+    assert ran.code == 1 and f"port {port} of 127.0.0.1 (Address already in use)" in ran.err and "--port" in ran.err
+    assert "the page is at" not in ran.err
+    assert doctor._port().found == "free for the page"
+
+
+def test_doctor_tells_every_weight_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tvad.weights.Weight.is_whole", lambda self: True)  # hashing takes time
+    names = [check.name for check in doctor._weights()]
+    assert len(names) == len(set(names)) and "all presets: efficientnet-lite0" in names

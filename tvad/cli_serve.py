@@ -3,8 +3,10 @@
 import importlib.util
 import logging
 import os
+import socket
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -88,9 +90,10 @@ def serve(
         is_local = host in ("127.0.0.1", "localhost", "::1")
         if not is_local and login is None:
             cli_show.say(f"note: everybody who reaches {host}:{port} can use this page; --auth NAME:PASSWORD asks")
+        listener = _listener(host, port)
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
         logging.getLogger("tvad.serve").setLevel(logging.WARNING if quiet else logging.INFO)
-        with tempfile.TemporaryDirectory(prefix="tvad-serve-") as folder:
+        with listener, tempfile.TemporaryDirectory(prefix="tvad-serve-") as folder:
             place = Path(folder)
             (place / "empty").mkdir()
             desk = Desk(place / "videos", settings, explain, limits, feedback.resolve() if feedback else None)
@@ -102,10 +105,27 @@ def serve(
             cli_show.say(f"the page is at http://{host}:{port}{root_path or '/'} (Ctrl-C ends it)")
             try:
                 application = page(desk, login, root_path, api, mcp, is_local)
-                uvicorn.run(application, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
+                server = uvicorn.Server(
+                    uvicorn.Config(application, host, port, log_level="warning", timeout_graceful_shutdown=2)
+                )
+                with suppress(KeyboardInterrupt):  # how a page ends
+                    server.run(sockets=[listener])
+                    if not server.started:
+                        stop(FAILED, "the page could not start")
             finally:
                 os.chdir(place.parent)
                 desk.close()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """What the page listens at, had before anything is loaded."""
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+        )
+    except OSError as error:
+        told = (error.strerror or str(error)).partition(" (")[0]  # the rest repeats the address
+        stop(FAILED, f"nothing can listen at port {port} of {host} ({told}); choose another with --port or --host")
 
 
 def _login(text: str | None) -> tuple[str, str] | None:

@@ -23,6 +23,11 @@ from tvad.weights import Weight
 DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg", "gif")
 PORT = 7860  # of `tvad serve`
 ENCODERS = ("libx264",)
+LEAST_MEMORY = 1.5e9  # bytes; with less an analysis may be killed
+CONTAINER = (  # files with a limit of memory and with what is used of it, in bytes: cgroups, version 2 and 1
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
 
 
@@ -77,11 +82,32 @@ def _processor() -> Check:
 
 
 def _memory() -> Check:
-    page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
-    total, free = (page * os.sysconf(name) if page else 0 for name in ("SC_PHYS_PAGES", "SC_AVPHYS_PAGES"))
-    if not total:
+    """What may be taken: of the machine, and of the container where that has a limit. Files that the system keeps in
+    memory count as free, for they make room."""
+    listing = Path("/proc/meminfo")
+    if not listing.is_file():
         return Check("memory", True, "unknown")
-    return Check("memory", True, f"{total / 1e9:.1f} GB, {free / 1e9:.1f} GB unused; an analysis takes 1 to 2 GB")
+    lines = (line.split() for line in listing.read_text().splitlines())
+    known = {line[0]: int(line[1]) * 1024 for line in lines if len(line) > 1 and line[1].isdecimal()}
+    total, free = known.get("MemTotal:", 0), known.get("MemAvailable:", known.get("MemFree:", 0))
+    told = f"{total / 1e9:.1f} GB"
+    for most, used in CONTAINER:
+        limit, taken = _number(most), _number(used)
+        if limit is not None and limit < total:
+            free = min(free, max(0, limit - (taken or 0)))
+            told = f"{limit / 1e9:.1f} GB allowed of {told}"
+    told += f", {free / 1e9:.1f} GB to be had; an analysis takes 1 to 2 GB"
+    if free >= LEAST_MEMORY:
+        return Check("memory", True, told)
+    return Check("memory", False, f"{told}: end other programs, or raise the container's limit; captions: --workers 1")
+
+
+def _number(path: str) -> int | None:
+    try:
+        text = Path(path).read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() else None  # "max": no limit
 
 
 def _gpus() -> list[Check]:
@@ -99,6 +125,7 @@ def _gpus() -> list[Check]:
 def _port() -> Check:
     """Whether the page's usual port is to be had."""
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the page: what just ended holds nothing
         try:
             listener.bind(("127.0.0.1", PORT))
         except OSError as error:
@@ -124,11 +151,16 @@ def _codecs() -> list[Check]:
 
 
 def _weights() -> list[Check]:
-    found = []
+    """Each once, with the presets that need it."""
+    users: dict[Weight | Repo, list[str]] = {}
     for preset in PRESETS.values():
         for weight in (*preset.weights, *own_weights(preset.name)):
-            name = f"{preset.name}: {weight.name}"
-            found.append(_repo(name, weight) if isinstance(weight, Repo) else _package(name, weight))
+            users.setdefault(weight, []).append(preset.name)
+    found = []
+    for weight, presets in users.items():
+        whose = "all presets" if len(presets) == len(PRESETS) else ", ".join(presets)
+        name = f"{whose}: {weight.name}"
+        found.append(_repo(name, weight) if isinstance(weight, Repo) else _package(name, weight))
     return found
 
 

@@ -182,7 +182,9 @@ class Evidence:
         raise KeyError(f"no track {track_id}; known: {[t.id for t in self.tracks]}")
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        # A file name that is no UTF-8 has half surrogate pairs, which no file of text holds: as escapes they come back.
+        return text.encode("utf-8", "backslashreplace").decode()
 
     @classmethod
     def from_json(cls, text: str) -> "Evidence":

@@ -17,6 +17,7 @@ from typing import Any
 from chat.captions.files import json_line, write_lines
 from chat.export import SRT_SIGNS, cue_times, vtt_text
 from chat.export_content import one_line
+from tvad.batch.inputs import REMOTE
 
 Record = dict[str, Any]
 Records = Callable[[], Iterable[Record]]  # gone through as often as a format needs
@@ -67,7 +68,7 @@ def _csv(path: Path, records: Records) -> None:
 def _csv_lines(records: Iterable[Record]) -> Iterator[str]:
     yield _row(COLUMNS)
     for record in records:
-        name = one_line(record["video"]["path"])
+        name = one_line(record["video"]["path"]).translate(SIGNS)
         whole = ("", 0.0, record["video"]["duration_s"], "", *_told(record))
         yield _row((name, *whole, record["has_anomaly"], record["confidence"]))
         for event in record["events"]:
@@ -202,8 +203,19 @@ def _fiftyone(path: Path, records: Records) -> None:
         # By name alone: the manifest is the one place where the path is meant to be opened.
         write_lines(
             folder / "data.json",
-            ["{", *_joined_pairs((name, os.path.abspath(r["video"]["path"])) for name, r in names(records())), "}\n"],  # noqa: PTH100
+            ["{", *_joined_pairs((_in_manifest(name, r), _place(r)) for name, r in names(records())), "}\n"],
         )
+
+
+def _in_manifest(name: str, record: Record) -> str:
+    """FiftyOne takes the ending off: without one, a name would lose what follows its last dot."""
+    ending = Path(record["video"]["path"]).suffix
+    return name + (ending if ending.isascii() and ending[1:].isalnum() else ".video")
+
+
+def _place(record: Record) -> str:
+    path = record["video"]["path"]
+    return path if REMOTE.match(path) else os.path.abspath(path)  # noqa: PTH100 - links stay what they are
 
 
 def _fiftyone_labels(records: Iterable[Record]) -> Iterator[str]:
@@ -213,7 +225,9 @@ def _fiftyone_labels(records: Iterable[Record]) -> Iterator[str]:
 
 
 def _support(record: Record, event: Record) -> Record:
-    first, last = (int(event[side] * record["video"]["fps"]) + 1 for side in ("start_s", "end_s"))
+    """Frames are counted from 1, and the last of an event is one of the video's."""
+    fps, count = record["video"]["fps"], round(record["video"]["duration_s"] * record["video"]["fps"])
+    first, last = (max(1, min(count, int(event[side] * fps) + 1)) for side in ("start_s", "end_s"))
     return {
         "label": event["category"],
         "support": [first, max(first, last)],
