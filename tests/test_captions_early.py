@@ -13,8 +13,12 @@ from chat_fakes import one_event
 
 from chat.captions import early
 from chat.captions.early import Early, EventLines
+from chat.captions.engine import Look
+from tvad.batch.inputs import item_of
+from tvad.detector import Detector
 from tvad.evidence import Evidence
-from tvad.video import VideoReader
+from tvad.settings import Settings
+from tvad.video import VideoReader, probe
 
 FRAMES = 60
 
@@ -52,6 +56,35 @@ def test_a_file_is_read_to_its_end_while_it_grows(tmp_path: Path, container: str
     writer.join()
     assert len(times) == FRAMES and times[-1] == pytest.approx((FRAMES - 1) / 10, abs=0.02)
     assert reader.warnings == []
+    assert reader.info == probe(path)  # as of the whole file, not of its beginning
+    assert not reader.grew
+    with path.open("ab") as file:
+        file.write(b"more")
+    assert reader.grew  # what was seen is not all of it
+
+
+def test_what_came_after_the_end_was_reached_makes_it_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cam.ts"
+    path.write_bytes(data := write(tmp_path / "whole", "mpegts"))
+    detector = Detector.from_settings(Settings(parts=("words",)))
+    conclude = Detector.conclude
+
+    def late(self: Detector, reader: VideoReader, scan: object) -> object:
+        path.write_bytes(data * 2)
+        return conclude(self, reader, scan)  # type: ignore[arg-type]
+
+    item = replace(item_of(str(path)), wait_s=0.3)
+    look = Look(detector.settings, use_cache=False)
+    assert look._looked(detector, item, Told(), None).key == item.key == item_of(str(path)).key
+    monkeypatch.setattr(Detector, "conclude", late)
+    assert look._looked(detector, item, Told(), None).key is None != item_of(str(path)).key
+
+
+class Told:
+    def __call__(self, done_s: float, total_s: float) -> None: ...
+    def early(self, value: object) -> None: ...
 
 
 def shown(start_s: float, end_s: float) -> Evidence:

@@ -3,6 +3,7 @@
 import errno
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -72,7 +73,9 @@ class _Pass:
 
 class Container:
     """A file that FFmpeg reads. Every pass opens it anew. wait_s: how long more is waited for at the end of a file that
-    still grows; None takes what is there."""
+    still grows; None takes what is there. grew: whether such a file has changed since its end was reached."""
+
+    ended: tuple[int, int] | None = None
 
     def __init__(self, path: Path, wait_s: float | None = None) -> None:
         self.path, self.wait_s = path, wait_s
@@ -173,11 +176,19 @@ class Container:
                 yield t, frame
             else:
                 self._judge(seen)
+                if self.wait_s:  # now that it is whole, what a later look at it will find
+                    with suppress(VideoError, OSError):
+                        self.ended = _stamp(self.path)
+                        self.info = Container(self.path).info
                 return
         seen = _Pass()
         with self._opened() as container:
             yield from self._timed(container, self._stream(container), seen)
         self._judge(seen)
+
+    @property
+    def grew(self) -> bool:
+        return self.ended is not None and self.ended != _stamp(self.path)
 
     def _seek(self, container: av.container.InputContainer, stream: VideoStream, start_s: float) -> bool:
         if start_s <= RUN_UP_S or not stream.time_base or not self._indexed:
@@ -283,6 +294,11 @@ class Container:
         plane = rgb.planes[0]
         view: np.ndarray = np.ndarray((height, width, 3), np.uint8, memoryview(plane), strides=(plane.line_size, 3, 1))
         return _displayed(view, self._matrix)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _rate_is_wrong(fps: float, count: int | None, duration_s: float) -> bool:

@@ -113,6 +113,11 @@ class VideoReader:
         return list(self._source.warnings)
 
     @property
+    def grew(self) -> bool:
+        """Whether a file that was waited for has changed since its end was reached. OSError when it is gone."""
+        return isinstance(self._source, Container) and self._source.grew
+
+    @property
     def source_times_s(self) -> np.ndarray:
         """Times of all source frames in the stretch decoded so far, sampled or not, (N,) float64."""
         return np.array(self._times)
@@ -130,6 +135,7 @@ class VideoReader:
             if len(times) == self.chunk:
                 yield Clip(frames, np.array(times), self.path)
                 frames, times = np.empty(shape, np.uint8), []
+        self.info = self._source.info  # of a file that grew another one
         if times:
             yield Clip(frames[: len(times)], np.array(times), self.path)
         if not self._times:

@@ -106,8 +106,9 @@ class Look:
                 if item.wait_s:
                     early = Early(partial(found_so_far, detector, reader), tell.early)
                 scan = detector.scan(reader, lambda p: tell(p.done_s, p.total_s), look=early)
-                grown = item_of(item.path).key if item.wait_s else None
                 analysis = detector.conclude(reader, scan)
+                with suppress(OSError):
+                    grown = item_of(item.path).key if item.wait_s and not reader.grew else None
                 video = replace(analysis.evidence.video, path=item.path)
                 analysis = analysis._replace(evidence=replace(analysis.evidence, video=video))
                 if key:
