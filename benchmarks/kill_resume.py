@@ -1,6 +1,6 @@
 """`tvad caption` killed at random moments and run again: is every video there once, and all as if undisturbed?
 
-    python benchmarks/kill_resume.py [--kills 50] [--clips 12] [--known] [VIDEOS...]
+    python benchmarks/kill_resume.py [--kills 50] [--clips 12] [--known] [--explain lvlm] [VIDEOS...]
 
 Each trial begins afresh, is killed (SIGKILL to the whole group, or in turn to the program alone) and is run again to
 its end. One half is killed after a random part of the time that an undisturbed run takes, the other after a random
@@ -24,10 +24,11 @@ from mutated import write
 
 WORKERS = "1"
 KNOWN = False  # whether analyses are kept
+EXPLAIN = "report"
 
 
 def command(out: Path, videos: list[str]) -> list[str]:
-    how = ["--explain", "report", "--format", "csv", "-q", "--workers", WORKERS, *([] if KNOWN else ["--no-cache"])]
+    how = ["--explain", EXPLAIN, "--format", "csv", "-q", "--workers", WORKERS, *([] if KNOWN else ["--no-cache"])]
     return [sys.executable, "-m", "tvad", "caption", *videos, "-o", str(out), *how]
 
 
@@ -81,9 +82,10 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=12, help="clips that are drawn where none are given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--known", action="store_true", help="keep analyses: kills fall on the writing")
+    parser.add_argument("--explain", default=EXPLAIN, help="who words the captions; lvlm loads the language model")
     options = parser.parse_args()
-    global KNOWN
-    KNOWN = options.known
+    global KNOWN, EXPLAIN
+    KNOWN, EXPLAIN = options.known, options.explain
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)

@@ -1,5 +1,6 @@
 """Captions of many videos: what is written, that nothing is lost, that it goes on."""
 
+import errno
 import json
 import os
 import random
@@ -25,6 +26,7 @@ from chat.session import Answer
 from tvad import api
 from tvad.api import Captioned
 from tvad.batch import follow
+from tvad.batch.journal import OutputFull
 
 HERE = Path(__file__).parent
 PROGRAM = [sys.executable, str(HERE / "caption_fakes.py")]
@@ -303,6 +305,46 @@ def test_without_room_it_stops_whole_and_goes_on_later(tmp_path: Path, here: Non
     assert not list((tmp_path / "o").glob(".*"))
     caption(*videos, out=out, formats=("csv", "srt"))
     assert [Path(r["video"]["path"]).stem for r in rows(out)] == [str(n) for n in range(30)]
+
+
+def test_without_room_for_the_files_that_is_said_and_nothing_is_half(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "o" / "c.jsonl"
+    caption(clips / "1.mp4", out=out)
+    before = out.read_bytes()
+
+    def full(path: Path, lines: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(OutputFull, match=r"c\.jsonl cannot be written: No space left"),
+    ):
+        patched.setattr(outputs, "write_lines", full)
+        caption(clips, out=out)
+    assert out.read_bytes() == before
+    assert caption(clips, out=out).count.before == 5
+
+
+def test_what_is_there_and_not_ours_is_not_overwritten(clips: Path, tmp_path: Path) -> None:
+    out, table, folder = tmp_path / "c.jsonl", tmp_path / "c.csv", tmp_path / "c.srt"
+    for mine, formats in ((out, ()), (table, ("csv",)), (folder / "mine.srt", ("srt",))):
+        mine.parent.mkdir(exist_ok=True)
+        mine.write_text("mine")
+        with pytest.raises(ValueError, match=r"without a journal.*--restart"):
+            caption(clips, out=out, formats=formats)
+        assert mine.read_text() == "mine"
+        mine.unlink()
+    folder.rmdir()
+    out.write_text("mine")
+    caption(clips, out=out, restart=True)
+    assert len(rows(out)) == 4
+    folder.write_text("")
+    (tmp_path / "d.jsonl").mkdir()
+    for name, formats in (("c.jsonl", ("srt",)), ("d.jsonl", ())):
+        with pytest.raises(ValueError, match="choose another name"):
+            caption(clips, out=tmp_path / name, formats=formats)
 
 
 def test_a_models_verdict_is_the_records() -> None:

@@ -8,7 +8,7 @@ from chat_fakes import one_event
 from cli_fakes import make_analysis
 from tiny_llama import make_folder
 
-from chat.captions.together import Conversations
+from chat.captions.together import YES_NO, Conversations, Rehearsed, Talk
 from chat.session import Session
 from tvad.explainer import LocalExplainer, is_loop
 from tvad.lvlm import llama
@@ -50,6 +50,20 @@ def test_answers_of_a_batch_are_those_of_each_alone(folder: Path) -> None:
     assert found == list(reversed(together.answers(asked[::-1], is_loop)))
     assert len(found[1]) <= 4 and found[3][:1] in ([10], [11])
     assert together.answers([], is_loop) == []
+
+
+def test_the_odds_of_a_video_are_the_same_to_the_last_bit_whoever_is_beside_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.session.MAX_NEW_TOKENS", 4)
+    monkeypatch.setattr("tvad.lvlm.smollm.model_folder", lambda: folder)
+    talks = Conversations("mini", "text")
+    speaker = Rehearsed(talks._together, None, (1.0, 0.0))
+    talk = Talk(Session(one_event(), "text", explainer=speaker), speaker, ())
+    needs = [(talk, (prompt.ids, (), YES_NO)) for prompt in prompts(talks._together)]
+    for batch in (needs, needs[::-1], needs[:2]):
+        for need, found in zip(batch, talks._logits(batch), strict=True):
+            assert np.array_equal(found, talks._logits([need])[0])
 
 
 def test_embeddings_without_a_place_are_refused(folder: Path) -> None:

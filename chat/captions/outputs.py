@@ -21,6 +21,11 @@ from tvad.batch.storage import Elsewhere
 REFRESH_S = 10.0  # between two writings of a batch that has no end
 UPLOAD_S = 60.0  # between two of an output that lies elsewhere
 REFRESH_SHARE = 0.05  # of the time, at most, that writing takes
+FILES = {".jsonl", ".json", ".csv"}  # the others are folders
+
+
+def _holds(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.exists() and path.stat().st_size > 0
 
 
 @dataclass
@@ -53,12 +58,22 @@ class Outputs:
         return cls(folder / PurePosixPath(text).name, formats, Elsewhere(text))
 
     def begin(self, journal: Journal) -> None:
-        """Look at the place before the work. ValueError where it holds what another machine wrote, which would be lost;
-        OutputFull where it cannot be looked at."""
-        if self.elsewhere and self.elsewhere.exists() and not len(journal) and not journal.restarted:
+        """Look at the place before the work. ValueError where it holds what another machine or nobody of ours wrote,
+        which would be lost, or a folder where a file is to be; OutputFull where it cannot be looked at."""
+        for path in self.paths:
+            if path.exists() and path.is_dir() == bool(path.suffix in FILES):
+                raise ValueError(f"{path} is a {'folder' if path.is_dir() else 'file'}; choose another name (-o)")
+        if len(journal) or journal.restarted:
+            return
+        if self.elsewhere and self.elsewhere.exists():
             raise ValueError(
                 f"{self.elsewhere.url} is there already, and its journal is not on this machine; choose another "
                 "name, or write it anew with --restart (-o)"
+            )
+        if not self.elsewhere and (there := next(filter(_holds, self.paths), None)):
+            raise ValueError(
+                f"{there} is there already, without a journal that says how it was made; choose another name, or "
+                "write it anew with --restart (-o)"
             )
 
     @property
@@ -91,15 +106,12 @@ class Outputs:
         return self.elsewhere.beside(path.name) if self.elsewhere else path
 
     def write(self, journal: Journal, keys: Sequence[str]) -> int:
-        """Write all, the videos with these keys first; how many failures there are. OSError where there is no room."""
-
-        def records() -> Iterator[dict[str, Any]]:
-            return (record for ok, record in journal.entries(keys) if ok)
-
-        write_lines(self.out, jsonl_lines(records()))
-        for name in self.formats:
-            FORMATS[name].write(beside(self.out, name), records)
-        failed = write_failures(self.failures, self.out.name, (r for ok, r in journal.entries(keys) if not ok))
+        """Write all, the videos with these keys first; how many failures there are. OutputFull where there is no
+        room, or it cannot be written for another reason."""
+        try:
+            failed = self._written(journal, keys)
+        except OSError as error:
+            raise OutputFull(f"the files at {self.out} cannot be written: {error.strerror or error}") from None
         if self.elsewhere:
             for path in (
                 *self.paths[1:],
@@ -109,6 +121,16 @@ class Outputs:
             ):  # the captions last: who sees them finds the rest
                 self.elsewhere.put(path)
         return failed
+
+    def _written(self, journal: Journal, keys: Sequence[str]) -> int:
+
+        def records() -> Iterator[dict[str, Any]]:
+            return (record for ok, record in journal.entries(keys) if ok)
+
+        write_lines(self.out, jsonl_lines(records()))
+        for name in self.formats:
+            FORMATS[name].write(beside(self.out, name), records)
+        return write_failures(self.failures, self.out.name, (r for ok, r in journal.entries(keys) if not ok))
 
     def refresh(self, journal: Journal, keys: Sequence[str]) -> None:
         """Write if something is new, now and then: what a batch without end has found is there to read."""
