@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=12, help="clips that are drawn where none are given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--known", action="store_true", help="keep analyses: kills fall on the writing")
-    parser.add_argument("--explain", default=EXPLAIN, help="who words the captions; lvlm loads the language model")
+    parser.add_argument("--explain", default="report", help="who words the captions; lvlm loads the language model")
     options = parser.parse_args()
     global KNOWN, EXPLAIN
     KNOWN, EXPLAIN = options.known, options.explain
