@@ -18,7 +18,7 @@ from chat.board import follow_ups, heat_pictures, page_data
 from chat.case import LONGEST_NAME, Case, Limits, Refused, clean_name, reason, suffix_of
 from chat.conversation import Turn
 from chat.playable import Stopped, copy_playable, is_playable
-from chat.region import Region, nothing_in, of_region, told_first
+from chat.region import Region, nothing_in, of_region, told_first, told_last
 from chat.scenes import Scenes
 from chat.session import Answer, Session
 from chat.turns import Left, Turns
@@ -294,6 +294,9 @@ class Desk:
             else:
                 yield from asked.ask(question)
                 turn, answer = asked.conversation.turns[-1], asked.last
+                if region is not None and (note := told_last(answer.text)):
+                    yield note
+                    answer = replace(answer, text=answer.text + note)
         where = f" ({region.words()})" if region else ""
         case.turns.append((region, turn))
         case.said.append((question + where, replace(answer, text=lead + answer.text)))

@@ -4,6 +4,7 @@ Heat outside the place is put down to the ground, and events and tracks that nev
 then, with or without a language model, sees no more than that. Next: chat/session.py
 """
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from tvad.findings import summarise
 from tvad.lvlm.view import shown_evidence
 from tvad.sight import Sight
 
+_VIDEO = re.compile(r"\b(?:in|of) (?:(?:the|this) )?video\b", re.IGNORECASE)
 NEAR_S = 0.5  # a question about a paused picture is about so long before and after it, too
 LEAST = 0.15  # share of a track's box, or of the place, that the other covers where they touch
 
@@ -80,6 +82,12 @@ def told_first(analysis: Analysis, region: Region) -> str:
     """What an answer about the place begins with."""
     heat, t_s = highest(analysis, region)
     return f"In the marked region ({region.words()}; highest heat there {heat:.2f}, at {seconds(t_s)}): "
+
+
+def told_last(text: str) -> str:
+    """What an answer about the place ends with, where its words speak of the video: who answers sees the place as one;
+    "" for others."""
+    return ' ["The video" here is the marked region alone.]' if _VIDEO.search(text) else ""
 
 
 def nothing_in(place: Analysis) -> str:

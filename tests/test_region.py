@@ -7,6 +7,7 @@ import pytest
 from desk_fakes import make_desk, ready, said
 
 from chat.region import Region
+from chat.session import Session
 
 Make = Callable[..., Path]
 
@@ -24,6 +25,22 @@ def test_a_place_is_answered_for_alone(tiny_video: Make, tmp_path: Path, monkeyp
     assert [q.endswith("of the picture)") for q in case.asked] == [True] * 3
     assert "nothing that stands out was followed here then" in left and "nothing that stands out" in middle
     assert case.session and len(case.session.evidence.events) == 3  # the whole video is as it was
+
+
+def test_words_about_the_video_are_said_to_be_about_the_place(
+    tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, monkeypatch)
+    case, right = ready(desk, tiny_video()), Region(13.0, (0.75, 0.0, 0.95, 1.0))
+    monkeypatch.setattr(Session, "_by_model", lambda self, read, said: True)
+    monkeypatch.setattr(Session, "_worded", lambda self, read, said, heard: iter([words]))
+    words = "No, there is no anomaly in the video."
+    asked = said(desk, case, "Is there an anomaly?", region=right)
+    assert asked.endswith(f'{words} ["The video" here is the marked region alone.]')
+    assert case.said[-1][1].text == asked and case.talk(right).turns[-1].answer == words
+    assert "marked region" not in said(desk, case, "Is there an anomaly?")
+    words = "There is a person in a red top. Uncalibrated: judged against the clip's own frequent patterns."
+    assert said(desk, case, "What is here?", region=right).endswith(words)
 
 
 def test_a_place_has_a_dialogue_of_its_own(tiny_video: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
