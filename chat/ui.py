@@ -324,8 +324,13 @@ class Hands:
 
     def answer_by(self, shown: str, way: str, request: gr.Request) -> Any:
         """Who answers from now on."""
+        usual = self.desk.ways()[0]
+        if not shown:  # leaving the box is told as a choice, too
+            return gr.skip() if way == usual else {"note": "Open a video first; who answers is chosen for each."}
         try:
             case = self.desk.case(visit_of(request), shown)
+            if way == (case.explain or usual):
+                return gr.skip()
             self.desk.answer_by(case, str(way))
         except (Refused, MissingWeights) as error:
             return {"note": sentence(error)}

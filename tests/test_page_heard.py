@@ -76,10 +76,13 @@ def test_a_video_and_what_was_found(page: Any) -> None:
     page.wait_for_timeout(500)
     told = heard(page)
     assert nameless(told) == []
-    # The dialogue is told as it grows, what happens in the page as it happens.
+    # An answer is told once, when it is whole; what happens in the page as it happens.
     (log,) = named(told, "log")
-    assert log["live"] == "polite" and log["name"]
-    assert [n for n in named(told, "status") if n["live"] == "polite"]
+    assert log.get("live", "off") == "off" and log["name"]
+    assert len([n for n in named(told, "status") if n["live"] == "polite"]) >= 2
+    assert "cyclist" in page.inner_text("#tv-answer") and "Rests on" in page.inner_text("#tv-answer")
+    folds = [n for n in told if n["role"] == "button" and str(n["name"]).startswith(("What counts", "What is normal"))]
+    assert [n["expanded"] for n in folds] == [True, True] and not [n for n in folds if "\u25bc" in str(n["name"])]
     # The curve in words: where it is, and what it shows.
     (curve,) = named(told, "slider", "Time and score")
     assert "Arrow keys" in curve["description"] and "The highest score is 0." in curve["description"]

@@ -291,7 +291,13 @@ def test_closing_the_last_video_empties_the_page(desk: Desk, tiny_video: Make) -
 def test_who_answers_is_chosen(desk: Desk, tiny_video: Make) -> None:
     hands, case = Hands(desk), ready(desk, tiny_video())
     assert desk.ways()[0] == "report" and "lvlm" in desk.ways()
+    usual, another = hands.desk.ways()[:2]
+    assert (
+        hands.answer_by("", usual, asker()) == hands.answer_by(case.id, usual, asker()) == gradio.skip()
+    )  # nothing new
+    assert "Open a video first" in hands.answer_by("", another, asker())["note"]
     assert "told the facts" in hands.answer_by(case.id, "text", asker())["note"] and case.explain == "text"
+    assert hands.answer_by(case.id, "text", asker()) == gradio.skip()
     assert "nobody answers by 'magic'" in hands.answer_by(case.id, "magic", asker())["note"].lower()
     assert "no longer here" in hands.answer_by(case.id, "report", asker("b"))["note"]
     assert hands.load(asker())[4] == "text"

@@ -180,6 +180,34 @@ function nameAsk() {
   name();
 }
 
+// Gradio's folds say by an arrow alone whether they are open.
+function tellFolds() {
+  const folds = document.querySelectorAll("button.label-wrap");
+  if (!folds.length) return setTimeout(tellFolds, 100);
+  for (const fold of folds) {
+    const tell = () => fold.setAttribute("aria-expanded", String(fold.classList.contains("open")));
+    fold.querySelector(".icon")?.setAttribute("aria-hidden", "true");
+    if (!fold.hasAttribute("aria-expanded")) new MutationObserver(tell).observe(fold, { attributeFilter: ["class"] });
+    tell();
+  }
+}
+
+// An answer that comes word by word would be read out again with every word: the dialogue is hushed, and what it ends
+// with is read out once it is still.
+function tellAnswer() {
+  const log = document.querySelector("#tv-dialogue [aria-live]");
+  if (!log) return setTimeout(tellAnswer, 100);
+  if (log.getAttribute("aria-live") === "off") return;
+  const status = document.querySelector("#tv-answer") || document.body.appendChild(make("div", { id: "tv-answer", class: "tv-unseen", role: "status", "aria-live": "polite", "aria-atomic": "true" }));
+  const last = () => [...log.querySelectorAll(".bot.message, .message.bot")].at(-1)?.innerText.trim() || "";
+  let known = last(), still = 0;
+  log.setAttribute("aria-live", "off");
+  new MutationObserver(() => {
+    clearTimeout(still);
+    still = setTimeout(() => { if (last() !== known && last() !== "\u2026") status.textContent = known = last(); }, 1000);
+  }).observe(log, { childList: true, subtree: true, characterData: true });
+}
+
 let board = null;
 // Called by the page's own HTML parts: which part, the element to live in, what to say to Python, and how to hear of a new value.
 window.tvadBoard = (part, element, say, props, watch) => {
@@ -197,6 +225,8 @@ window.tvadBoard = (part, element, say, props, watch) => {
   if (part === "normal") { watch("value", place); board.normal.load(); return; }
   board.opening.ready();
   nameAsk();
+  tellFolds();
+  tellAnswer();
   watch("value", () => { place(); board.take(props.value); });
   board.take(props.value);
 };
