@@ -70,11 +70,13 @@ train-mini-heat: .venv/.installed-train
 	$(BIN)/python -m training.ship decoder $(RUN)/decoder
 	$(if $(ORDINARY),$(BIN)/python -m training.ordinary_levels $(ORDINARY) $(ROOMS) --decoder tvad/decoders/mini)
 
-HEAD := --columns 417:445 --project 64 --length 8 --steps 200 --normal 32 --anomalous 32 --lr 1e-4 --patience 0 --share 0 \
+HEAD := --columns 417:541 --project 64 --length 8 --steps 200 --normal 32 --anomalous 32 --lr 1e-4 --patience 0 --share 0 \
   --threads 1
 
-# On the fight clips alone, so only where they are.
+# On the fight clips alone, so only where they are. The components of flow are fitted first, on all that may be, without
+# labels; the other targets extract with them.
 train-mini-head: .venv/.installed-train
+	$(BIN)/python -m training.temporal.flow_code $(FIGHTS) ../shared/data/street $(FALLS) --out tvad/codes/mini/flow.safetensors
 	$(BIN)/tvad extract $(FIGHTS)/fight -o $(RUN)/fights/fighting -q
 	$(BIN)/tvad extract $(FIGHTS)/noFight -o $(RUN)/fights/normal -q
 	$(TRAIN) temporal --head mil_ranking --data $(RUN)/fights $(HEAD) --out $(RUN)/head

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tvad.detector import Detector
+from tvad.encoder import input_size
 from tvad.evidence import Analysis
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.video import VideoReader
@@ -20,7 +21,9 @@ SIZES = (1, 7, 16, 64)
 
 
 def analysed(detector: Detector, video: str, chunk: int) -> Analysis:
-    reader = VideoReader(video, detector.settings.fps, max_side=MAX_SIDE_PX, chunk=min(chunk, frames_of(video)))
+    reader = VideoReader(
+        video, detector.settings.fps, max_side=MAX_SIDE_PX, chunk=min(chunk, frames_of(video)), between=input_size
+    )
     return detector.conclude(reader, detector.scan(reader, None))
 
 

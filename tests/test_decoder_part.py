@@ -60,6 +60,7 @@ def features(times_s: np.ndarray, seed: int = 0) -> Features:
         rng.random(shape, np.float32),
         np.zeros((len(times_s), 224), np.float32),
         times_s,
+        np.zeros((*shape, 0), np.float16),
     )
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
 from tvad.encoder import LOOK_S, Encoder, Features, input_size
-from tvad.video import Clip
+from tvad.flow import C_FLOW, WAYS
+from tvad.video import Clip, fitted
 
 W, H = 192, 128
 FPS = 8.0
@@ -54,7 +56,7 @@ def test_every_frame_once_and_equal_whatever_the_chunking(encoder: Encoder, to_t
     pieces = list(encoder.features(_clips(_moving((5, 0)), chunk)))
     got = Features.join(pieces)
     assert got.times_s.tolist() == (np.arange(20) / FPS).tolist()
-    for name in ("motion", "moving", "changed"):
+    for name in ("motion", "moving", "changed", "flow"):
         assert np.array_equal(getattr(got, name), getattr(to_the_right, name)), name
     for name in ("patch", "frame"):  # a batch of another size may add up in another order
         assert np.allclose(getattr(got, name), getattr(to_the_right, name), atol=1e-4), name
@@ -181,7 +183,25 @@ def test_features_of_different_grids_are_refused(to_the_right: Features) -> None
     with pytest.raises(ValueError, match="moving has grid"):
         Features(*values[:2], to_the_right.moving[:, 1:], *values[3:])
     with pytest.raises(ValueError, match="do not fit 20 frames"):
-        Features(*values[:5], to_the_right.times_s[:-1])
+        Features(*values[:5], to_the_right.times_s[:-1], values[6])
+
+
+def test_flow_is_that_between_all_pictures_where_some_lie_between(encoder: Encoder) -> None:
+    fine = _moving((4, 0), count=21)  # 4 px every sixteenth of a second
+    times = np.arange(21) / (2 * FPS)
+    plain = Clip(fine[::2], times[::2], "synthetic")
+    grey = np.stack([cv2.cvtColor(fitted(f, input_size(W, H)), cv2.COLOR_RGB2GRAY) for f in fine])
+    between = np.concatenate([grey[:1], grey[1::2]])
+    known = np.concatenate([[np.nan], times[1::2]])
+    with_them = Clip(plain.frames, plain.times_s, "synthetic", between, known)
+    coarse, got = (Features.join(encoder.features([c])) for c in (plain, with_them))
+    for name in ("patch", "motion", "moving", "changed", "frame", "times_s"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(coarse, name))
+    assert not np.array_equal(got.flow, coarse.flow)
+    # The square goes to the right by 4 of 128 px in a sixteenth of a second: half a frame height a second.
+    moving = got.flow[5].reshape(-1, C_FLOW)
+    strongest = moving[moving[:, 0].argmax()].astype(np.float32)
+    assert strongest[0] == pytest.approx(16 * 0.5, rel=0.15) and strongest[1:WAYS].sum() < 0.3 * strongest[0]
 
 
 def test_memory_of_a_stream_is_bounded(encoder: Encoder) -> None:

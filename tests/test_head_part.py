@@ -13,6 +13,7 @@ from tvad import scan as scan_module
 from tvad.encoder import C_APPEARANCE, Features
 from tvad.events import Span
 from tvad.findings import category
+from tvad.flow import C_FLOW
 from tvad.head_part import BESIDE, WINDOW, HeadGraph, HeadLevels, HeadPart
 from tvad.kinds import Kind
 from tvad.scan import NOTHING, Scan
@@ -53,7 +54,8 @@ def stream(seconds: float, seed: int = 0, start_s: float = 0.0) -> Features:
     motion = np.abs(dice.normal(size=(count, *GRID, 4))).astype(np.float32)
     patch = dice.normal(size=(count, *GRID, C_APPEARANCE)).astype(np.float32)
     frame = dice.normal(size=(count, FRAME)).astype(np.float32)
-    return Features(patch, motion, moving, moving, frame, start_s + np.arange(count) / 8)
+    flow = dice.random((count, *GRID, C_FLOW)).astype(np.float16)
+    return Features(patch, motion, moving, moving, frame, start_s + np.arange(count) / 8, flow)
 
 
 def cut(features: Features, first: int, last: int) -> Features:

@@ -49,7 +49,9 @@ def _features(count: int, seed: int = 0, odd: Sequence[int] = ()) -> Features:
             motion[cells] = [-1.5, 0.8, 1.7, 0.1]
             moving[cells] = 1.0
     frame = rng.normal(0, 1, (count, 224)).astype(np.float32)
-    return Features(patch, motion, moving, moving.copy(), frame, np.arange(count) / FPS)
+    return Features(
+        patch, motion, moving, moving.copy(), frame, np.arange(count) / FPS, np.zeros((*moving.shape, 0), np.float16)
+    )
 
 
 def _rows(f: Features, start: int, end: int) -> Features:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from tvad.encoder import C_APPEARANCE, Features
+from tvad.flow import C_FLOW, STILL, WAYS
+from tvad.temporal.flow_code import FLOW_DIM, FlowCode
 from tvad.temporal.movement import BUSIEST, NAMES, WHOLE, movement
-from tvad.temporal.snippets import AROUND_S, DIM, FRAME, MOVEMENT, SnippetStream, describe, whole
+from tvad.temporal.snippets import AROUND_S, DIM, FLOW, FRAME, MOVEMENT, SnippetStream, describe, whole
 
 RATE = 8.0
 GRID = (12, 16)
@@ -41,12 +43,22 @@ def features(given: tuple[np.ndarray, ...], mark: float = 1.0) -> Features:
     n = len(times)
     patch = np.full((n, *GRID, C_APPEARANCE), mark, np.float32) * moving[..., None]
     frame = np.repeat(np.arange(n, dtype=np.float32)[:, None], FRAME, 1)
-    return Features(patch, motion, moving, changed, frame, times)
+    return Features(patch, motion, moving, changed, frame, times, flow_of(motion, moving))
+
+
+def flow_of(motion: np.ndarray, moving: np.ndarray) -> np.ndarray:
+    """Histograms of cells that move as one: their direction, or stillness."""
+    motion, moving = motion[:, ::2, ::2], moving[:, ::2, ::2]
+    out = np.zeros((*moving.shape, C_FLOW), np.float16)
+    way = np.round(np.arctan2(motion[..., 1], motion[..., 0]) / (2 * np.pi) * WAYS).astype(int) % WAYS
+    np.put_along_axis(out, way[..., None], (16 * motion[..., 2])[..., None].astype(np.float16), -1)
+    out[..., WAYS] = motion[..., 2] * 16 < STILL
+    return out
 
 
 def test_every_number_has_a_name() -> None:
     assert len(NAMES) == len(set(NAMES)) == len(WHOLE) + len(BUSIEST) == len(movement(*walking()))
-    assert FRAME + C_APPEARANCE + len(NAMES) == DIM
+    assert FRAME + C_APPEARANCE + len(NAMES) + FLOW_DIM == DIM
 
 
 def test_a_brawl_differs_from_a_walk_in_kind() -> None:
@@ -102,6 +114,7 @@ def test_a_snippet_tells_of_its_own_frames_and_of_movement_around_them() -> None
     near = all_.times_s < 1.0 + AROUND_S
     around = movement(all_.motion[near], all_.moving[near], all_.changed[near], all_.times_s[near])
     np.testing.assert_allclose(vector[MOVEMENT], around, rtol=1e-6)
+    np.testing.assert_allclose(vector[FLOW], FlowCode.packaged()(all_.flow[near]), rtol=1e-6)
 
 
 def test_frames_that_are_hours_apart_are_described_once_each(monkeypatch: pytest.MonkeyPatch) -> None:

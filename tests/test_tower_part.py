@@ -154,7 +154,7 @@ def test_levels_come_in_order_whatever_the_pieces(kind: str, tmp_path: Path) -> 
         for clip in part.watch(clips):
             nothing = np.zeros((len(clip.frames), 6, 8, 0), np.float32)
             plain = np.zeros((len(clip.frames), 6, 8), np.float32)
-            features = Features(nothing, nothing, plain, plain, np.zeros((len(clip.frames), 4)), clip.times_s)
+            features = Features(nothing, nothing, plain, plain, np.zeros((len(clip.frames), 4)), clip.times_s, nothing)
             found += part.push(features)
         found += part.finish()
         return DecodedLevels(*(np.concatenate([getattr(f, k) for f in found]) for k in ("level", "frame", "times_s")))

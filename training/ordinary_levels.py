@@ -17,6 +17,7 @@ from heatmap.levels import AlarmLevel, block_peaks, to_score
 from heatmap.memory import smooth
 from tvad.decoder_part import HeatDecoder
 from tvad.detector import Detector
+from tvad.encoder import input_size
 from tvad.head_part import HeadGraph
 from tvad.parts import sigma_frames
 from tvad.scan import NOTHING
@@ -28,7 +29,7 @@ RAW = AlarmLevel(0.0, 1.0, 1.0, 1.0)  # rarity = level
 
 def peaks(detector: Detector, path: Path) -> dict[str, np.ndarray]:
     """Highest level of each part in each block of one clip."""
-    reader = VideoReader(path, detector.settings.fps, max_side=MAX_SIDE_PX)
+    reader = VideoReader(path, detector.settings.fps, max_side=MAX_SIDE_PX, between=input_size)
     scan = detector.scan(reader, None, RAW)
     times = np.array(scan.times_s)
     heat = scan.heat.array()

@@ -92,7 +92,9 @@ def shipped_bytes() -> int:
     """Size of all weights in the package."""
     package = SHIPPED.parent
     return sum(
-        f.stat().st_size for kind in ("adapters", "decoders", "heads") for f in (package / kind).rglob("*.safetensors")
+        f.stat().st_size
+        for kind in ("adapters", "codes", "decoders", "heads")
+        for f in (package / kind).rglob("*.safetensors")
     )
 
 

@@ -18,7 +18,7 @@ from heatmap.levels import AlarmLevel, Alarms
 from heatmap.memory import Patches, SceneMemory, frame_level, heat_level, smooth
 from tvad.classifier import N_CLASSES, shared_classifier
 from tvad.decoder_part import DecodedLevels, DecoderPart, HeatDecoder, words_text
-from tvad.encoder import Encoder, Features
+from tvad.encoder import Encoder, Features, input_size
 from tvad.head_part import HeadGraph, HeadLevels, HeadPart
 from tvad.parts import sigma_frames
 from tvad.presets import get_preset
@@ -164,7 +164,8 @@ def _read(
     stretches: list[_Stretch] = []
     frames, done_s, rates = 0, 0.0, []
     for clip, (path, info) in enumerate(zip(paths, infos, strict=True)):
-        reader = VideoReader(path, settings.fps, settings.start_s, settings.end_s, max_side=MAX_SIDE_PX)
+        stretch = settings.start_s, settings.end_s
+        reader = VideoReader(path, settings.fps, *stretch, max_side=MAX_SIDE_PX, between=input_size if graph else None)
         watcher = Watcher(classifier)
         part: DecoderPart | TowerPart | None = DecoderPart(decoder, text, reader.size_wh) if decoder else None
         clips: Iterable[Clip] = reader

@@ -81,7 +81,8 @@ class Container:
         self.path, self.wait_s = path, wait_s
         self.warnings: list[str] = []
         self.offset_s = 0.0
-        self._reformatter = VideoReformatter()  # one for all frames: setting it up costs as much as its work
+        # One for all frames, and one for all grey ones: setting it up costs as much as its work.
+        self._reformatter, self._greys = VideoReformatter(), VideoReformatter()
         with self._opened() as container:
             stream = self._stream(container)
             first = next(self._decoded(container, stream, _Pass()), None)
@@ -287,12 +288,21 @@ class Container:
 
     def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray:
         """RGB uint8 (height, width, 3) as displayed, on memory of the frame's. Transparency is ignored."""
+        return self._picture(self._reformatter, frame, size_wh, "rgb24", 3)
+
+    def grey(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray:
+        """The same in grey, uint8 (height, width)."""
+        return self._picture(self._greys, frame, size_wh, "gray", 1)[..., 0]
+
+    def _picture(
+        self, reformatter: VideoReformatter, frame: object, size_wh: tuple[int, int], kind: str, channels: int
+    ) -> np.ndarray:
         assert isinstance(frame, VideoFrame)
         width, height = size_wh[::-1] if self._sideways else size_wh
         kernel = "AREA" if frame.width > 1.5 * width else "BILINEAR"
-        rgb = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=kernel, threads=1)
-        plane = rgb.planes[0]
-        view: np.ndarray = np.ndarray((height, width, 3), np.uint8, memoryview(plane), strides=(plane.line_size, 3, 1))
+        plane = reformatter.reformat(frame, width, height, kind, interpolation=kernel, threads=1).planes[0]
+        shape, strides = (height, width, channels), (plane.line_size, channels, 1)
+        view: np.ndarray = np.ndarray(shape, np.uint8, memoryview(plane), strides=strides)
         return _displayed(view, self._matrix)
 
 

@@ -20,7 +20,7 @@ from tvad import classifier, encoder
 from tvad.cache import versions
 from tvad.classifier import shared_classifier
 from tvad.decoder_part import DecoderPart, HeatDecoder, words_text
-from tvad.encoder import C_APPEARANCE, Encoder
+from tvad.encoder import C_APPEARANCE, Encoder, input_size
 from tvad.events import Span, find_events, follow, share_out
 from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
 from tvad.findings import category, confidence, make_track, seen_of, summarise
@@ -116,8 +116,8 @@ class Detector:
 
     def reader(self, path: str | Path, wait_s: float | None = None) -> VideoReader:
         """The frames that are looked at. VideoError when the video cannot be read. wait_s: as of VideoReader."""
-        s = self.settings
-        return VideoReader(path, s.fps, s.start_s, s.end_s, max_side=MAX_SIDE_PX, wait_s=wait_s)
+        s, between = self.settings, input_size if self.head else None
+        return VideoReader(path, s.fps, s.start_s, s.end_s, max_side=MAX_SIDE_PX, wait_s=wait_s, between=between)
 
     def scan(
         self,

@@ -16,19 +16,20 @@ import cv2
 import numpy as np
 
 from tvad.converted import BESIDE_OTHERS, converted, is_kept, multiplies_bf16
+from tvad.flow import FLOW_STEP, STRIDE, flow_histograms, pooled
 from tvad.presets.mini import EFFICIENTNET_LITE0
+from tvad.video import fitted
 
 if TYPE_CHECKING:
     import torch
 
     from tvad.video import Clip
 
-STRIDE = 8  # grid step of the patch features in encoder pixels
 INPUT_AREA = 256 * 384  # encoder pixels per frame; the aspect ratio follows the video
-FLOW_STEP = 4  # DIS ("fast") solves for every fourth pixel and interpolates between: only those are looked at
 LOOK_S = 0.2  # change is measured between the frames this long before and after
 MOVING = 0.002  # flow in frame heights per step below which a pixel counts as still (camera noise)
 CHANGED = 0.05  # least grey change (of 1.0) that counts as movement, raised for noisy cameras
+LEAST_STEP_S = 1e-3
 C_APPEARANCE = 40 + 112  # channels of the two levels
 MOTION_NAMES = ("vx", "vy", "speed", "spread")
 
@@ -43,6 +44,7 @@ class Features:
     moving (T, h, w) float32 in [0, 1]: share of pixels near the cell with flow. changed (T, h, w) float32 in [0, 1]:
     share of the cell's pixels that differ between shortly before and shortly after.
     frame (T, 224) float32: mean and maximum of the stride-16 level over the frame. times_s (T,) float64.
+    flow (T, h // 2, w // 2, C_FLOW) float16: histograms of the flow's directions (tvad/flow.py).
     """
 
     patch: np.ndarray
@@ -51,14 +53,16 @@ class Features:
     changed: np.ndarray
     frame: np.ndarray
     times_s: np.ndarray
+    flow: np.ndarray
 
     def __post_init__(self) -> None:
         grid = self.patch.shape[:3]
         for name in ("motion", "moving", "changed"):
             if getattr(self, name).shape[:3] != grid:
                 raise ValueError(f"{name} has grid {getattr(self, name).shape[:3]}, patch has {grid}")
-        if self.times_s.shape != grid[:1] or self.frame.shape[0] != grid[0]:
-            raise ValueError(f"times_s {self.times_s.shape} and frame {self.frame.shape} do not fit {grid[0]} frames")
+        shapes = [getattr(self, name).shape for name in ("times_s", "frame", "flow")]
+        if any(shape[0] != grid[0] for shape in shapes) or len(shapes[0]) != 1:
+            raise ValueError(f"times_s {shapes[0]}, frame {shapes[1]} and flow {shapes[2]} do not fit {grid[0]} frames")
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -104,7 +108,7 @@ class Encoder:
     def appearance(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Appearance alone: (T, H, W, 3) uint8 RGB to patch (T, h, w, 152) and frame (T, 224)."""
         size = input_size(frames.shape[2], frames.shape[1])
-        return self._network(*size).infer(np.stack([_resize(f, size) for f in frames]))
+        return self._network(*size).infer(np.stack([fitted(f, size) for f in frames]))
 
     def _network(self, width: int, height: int) -> "_Network":
         return _compiled(width, height, self.precision, self.threads)
@@ -155,22 +159,20 @@ class EncoderStream:
         self.grey: list[np.ndarray] = []  # a window of recent grey frames ...
         self.patch: list[np.ndarray] = []  # ... and what is already known of those not yet handed out
         self.frame: list[np.ndarray] = []
-        self.motion: list[tuple[np.ndarray, np.ndarray]] = []
+        self.motion: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def push(self, clip: "Clip") -> list[Features]:
         """Encode the next clip; gives what is ready."""
         frames, times_s = clip.frames, clip.times_s
         if not self._open:
             self._begin((frames.shape[2], frames.shape[1]))
-        small = np.stack([_resize(f, self.network.size) for f in frames])
+        small = np.stack([fitted(f, self.network.size) for f in frames])
         self.network.start(small)
-        for frame, t in zip(small, times_s, strict=True):
-            grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-            self.grey.append(grey)
+        for n, (frame, t) in enumerate(zip(small, times_s, strict=True)):
+            self.grey.append(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
             self.times.append(float(t))
             if len(self.grey) > 1:
-                dt = max(self.times[-1] - self.times[-2], 1e-3)
-                moved = self._motion(np.asarray(self.flow.calc(grey, self.grey[-2], None)), dt)  # type: ignore[call-overload]
+                moved = self._moved(clip, n)
                 if not self.motion:  # the first frame has no past; it gets the movement of the second
                     self.motion.append(moved)
                 self.motion.append(moved)
@@ -185,8 +187,27 @@ class EncoderStream:
         if len(self.times) <= self.done:
             return []
         if not self.motion:  # a single frame: nothing moves
-            self.motion.append(self._motion(np.zeros((*self.grey[0].shape, 2), np.float32), 1.0))
+            still = np.zeros((*self.grey[0].shape, 2), np.float32)
+            self.motion.append((*self._motion(still, 1.0), flow_histograms(still, 1.0).astype(np.float16)))
         return [self._take(len(self.times))]
+
+    def _moved(self, clip: "Clip", n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the newest frame, number n of its clip: motion, moving, flow."""
+        now, before = self.grey[-1], self.grey[-2]
+        dt = max(self.times[-1] - self.times[-2], LEAST_STEP_S)
+        whole = self._flow(now, before)
+        motion = self._motion(whole, dt)
+        lies_between = clip.between is not None and clip.between_s is not None and np.isfinite(clip.between_s[n])
+        if not lies_between or motion[1].max() == 0:  # what nothing moves in need not be looked at twice
+            return *motion, flow_histograms(whole, dt).astype(np.float16)
+        assert clip.between is not None and clip.between_s is not None
+        middle, t = clip.between[n], float(clip.between_s[n])
+        steps = (middle, before, t - self.times[-2]), (now, middle, self.times[-1] - t)
+        first, second = (flow_histograms(self._flow(a, b), max(step_s, LEAST_STEP_S)) for a, b, step_s in steps)
+        return *motion, ((first + second) / 2).astype(np.float16)
+
+    def _flow(self, now: np.ndarray, before: np.ndarray) -> np.ndarray:
+        return np.asarray(self.flow.calc(now, before, None))  # type: ignore[call-overload]
 
     def _motion(self, backward: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
         """Flow from a frame back to the one before, (H, W, 2) px, to motion (h, w, 4) and moving (h, w)."""
@@ -198,7 +219,7 @@ class EncoderStream:
         flow *= moving[..., None]
         planes = [flow[..., 0], flow[..., 1], speed, speed * speed, moving]
         # Cells of moving pixels average over 5x3 cells, about a standing person's shape.
-        cells = np.dstack([cv2.blur(_pooled(p, STRIDE // FLOW_STEP), (3, 5)) for p in planes])
+        cells = np.dstack([cv2.blur(pooled(p, STRIDE // FLOW_STEP), (3, 5)) for p in planes])
         share = cells[..., 4]
         mean = cells[..., :4] / (share[..., None] + 0.05)
         spread = np.sqrt(np.maximum(mean[..., 3] - mean[..., 2] ** 2, 0))
@@ -215,12 +236,12 @@ class EncoderStream:
         count = cv2.calcHist([change], [0], None, [256], [0, 256])
         middle = int(np.searchsorted(np.cumsum(count), change.size / 2))
         limit = max(CHANGED * 255, 5 * middle)
-        return _pooled((change > limit).astype(np.float32), STRIDE)
+        return pooled((change > limit).astype(np.float32), STRIDE)
 
     def _take(self, end: int) -> Features:
         count = end - self.done
         changed = np.stack([self._changed(i) for i in range(self.done, end)])
-        motion, moving = (np.stack(values) for values in zip(*self.motion[:count], strict=True))
+        motion, moving, flow = (np.stack(values) for values in zip(*self.motion[:count], strict=True))
         out = Features(
             np.stack(self.patch[:count]),
             motion,
@@ -228,6 +249,7 @@ class EncoderStream:
             changed,
             np.stack(self.frame[:count]),
             np.array(self.times[self.done : end]),
+            flow,
         )
         del self.patch[:count], self.frame[:count], self.motion[:count]
         # Keep only the past that later frames look back at (one frame at least, for the flow).
@@ -236,18 +258,6 @@ class EncoderStream:
         del self.grey[:drop], self.times[:drop]
         self.done = end - drop
         return out
-
-
-def _pooled(plane: np.ndarray, cell: int) -> np.ndarray:
-    """Mean over each cell: (h * cell, w * cell) to (h, w)."""
-    return cv2.resize(plane, (plane.shape[1] // cell, plane.shape[0] // cell), interpolation=cv2.INTER_AREA)
-
-
-def _resize(frame: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    if frame.shape[1::-1] == size_wh:
-        return frame
-    shrinks = frame.shape[1] > 1.5 * size_wh[0]
-    return cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def is_prepared() -> bool:

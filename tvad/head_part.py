@@ -21,7 +21,7 @@ from tvad.converted import BESIDE_OTHERS, converted
 from tvad.encoder import Features
 from tvad.kinds import FILE as KINDS_FILE
 from tvad.kinds import Kind, Kinds
-from tvad.temporal.snippets import DIM, SnippetStream
+from tvad.temporal.snippets import DIM, DIM_PLAIN, SnippetStream
 from tvad.trained import FILES, Checkpoint
 
 WINDOW = 64  # snippets that are scored together ...
@@ -51,6 +51,7 @@ class HeadGraph:
         compiled = openvino.Core().compile_model(converted("head", weight, build), "CPU", options)
         self._request = compiled.create_infer_request()
         said = json.loads((weight.folder / FILES[0]).read_text(encoding="utf-8"))
+        self._width = int(compiled.inputs[0].shape[2])
         self._tells = len(compiled.outputs) > 1
         self.kinds = Kinds.load(folder) if (weight.folder / KINDS_FILE).is_file() else None
         # Of a single anomalous class, the score is its probability.
@@ -63,8 +64,8 @@ class HeadGraph:
         count = len(rows)
         if not 0 < count <= WINDOW:
             raise ValueError(f"{count} snippets at once; a window has 1 to {WINDOW}")
-        x = np.zeros((1, WINDOW, rows.shape[1]), np.float32)
-        x[0, :count] = rows
+        x = np.zeros((1, WINDOW, self._width), np.float32)
+        x[0, :count] = rows[:, : self._width]
         self._request.infer({0: x, 1: np.arange(WINDOW)[None] < count})
         found = np.clip(self._request.get_output_tensor(0).data[0, :count], -MOST, MOST).astype(np.float32)
         if self.kinds:
@@ -136,8 +137,9 @@ class HeadPart:
 
 
 def graph(folder: str | Path) -> Any:
-    """The head as an OpenVINO model: features (1, WINDOW, DIM) and mask (1, WINDOW) to log odds (1, WINDOW) and, where
-    it knows classes, their probabilities (1, WINDOW, K). HeadError for a head of other features."""
+    """The head as an OpenVINO model: features (1, WINDOW, W) and mask (1, WINDOW) to log odds (1, WINDOW) and, where
+    it knows classes, their probabilities (1, WINDOW, K). W is DIM, or DIM_PLAIN for a head from before there were
+    numbers of flow. HeadError for a head of other features."""
     import openvino
     import torch
 
@@ -145,8 +147,9 @@ def graph(folder: str | Path) -> Any:
     from tvad.temporal.registry import HeadError, load_head
 
     saved = load_head(folder)
-    if width_of(saved.head) != DIM:
-        raise HeadError(f"{folder}: a head for {width_of(saved.head)} numbers; snippets have {DIM}. Train it again")
+    width = width_of(saved.head)
+    if width not in (DIM, DIM_PLAIN):
+        raise HeadError(f"{folder}: a head for {width} numbers; snippets have {DIM}. Train it again")
 
     class Levels(torch.nn.Module):
         def __init__(self) -> None:
@@ -157,8 +160,8 @@ def graph(folder: str | Path) -> Any:
             out = self.head(x, mask)
             return out.logits if out.class_probs is None else (out.logits, out.class_probs)
 
-    example = torch.zeros(1, WINDOW, DIM), torch.arange(WINDOW)[None] < WINDOW // 2
-    shapes = [openvino.PartialShape([1, WINDOW, DIM]), openvino.PartialShape([1, WINDOW])]
+    example = torch.zeros(1, WINDOW, width), torch.arange(WINDOW)[None] < WINDOW // 2
+    shapes = [openvino.PartialShape([1, WINDOW, width]), openvino.PartialShape([1, WINDOW])]
     try:
         with torch.no_grad():
             return openvino.convert_model(Levels().eval(), example_input=example, input=shapes)

@@ -84,7 +84,7 @@ class MemoryPart:
 def _light(features: Features) -> Features:
     """The same without its patch maps, which are large."""
     nothing = np.zeros((*features.patch.shape[:3], 0), np.float32)
-    return Features(nothing, nothing, features.moving, features.changed, features.frame, features.times_s)
+    return Features(nothing, nothing, features.moving, features.changed, features.frame, features.times_s, nothing)
 
 
 def _motion_share(patches: Patches, appearance: np.ndarray, motion: np.ndarray, frames: int) -> np.ndarray:

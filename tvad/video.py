@@ -11,7 +11,7 @@ Next: tvad/encoder.py
 import hashlib
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +31,17 @@ __all__ = ["Clip", "VideoError", "VideoInfo", "VideoReader", "probe", "sha256_of
 
 @dataclass(frozen=True)
 class Clip:
-    """Consecutive sampled frames: frames (T, H, W, 3) uint8 RGB, times_s (T,) float64, source: the file."""
+    """Consecutive sampled frames: frames (T, H, W, 3) uint8 RGB, times_s (T,) float64, source: the file.
+
+    between (T, h, w) uint8: of each frame, the grey picture half way from the sampled frame before it, where it was
+    asked for; between_s (T,) its time, NaN where the source has none there.
+    """
 
     frames: np.ndarray
     times_s: np.ndarray
     source: str
+    between: np.ndarray | None = None
+    between_s: np.ndarray | None = None
 
 
 class _Source(Protocol):
@@ -47,6 +53,7 @@ class _Source(Protocol):
     def warnings(self) -> list[str]: ...
     def frames(self, start_s: float) -> Iterator[tuple[float, object]]: ...
     def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray: ...
+    def grey(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray: ...
 
 
 def probe(path: str | Path) -> VideoInfo:
@@ -76,7 +83,8 @@ class VideoReader:
     fps: sampled frames per second, met by taking every k-th source frame (`rate_hz` is what came of it, and the most
     even where the source's rate varies); None takes all. start_s, end_s: the stretch, both included. max_side: larger
     pictures are scaled down, smaller ones never up. prefetch: decode the next clip in a thread meanwhile. wait_s: of a
-    file that still grows (in MPEG-TS, Matroska: what can be read from the front), how long more is waited for. Raises
+    file that still grows (in MPEG-TS, Matroska: what can be read from the front), how long more is waited for.
+    between: the size (W, H) of the pictures between the sampled ones, of the size of these; None for none. Raises
     VideoError on opening; afterwards damage ends up in `warnings`.
     """
 
@@ -90,6 +98,7 @@ class VideoReader:
         max_side: int | None = None,
         prefetch: bool = True,
         wait_s: float | None = None,
+        between: Callable[[int, int], tuple[int, int]] | None = None,
     ) -> None:
         if end_s is not None and end_s < (start_s or 0.0):
             raise VideoError(
@@ -105,6 +114,7 @@ class VideoReader:
         self.start_s, self.end_s = start_s or 0.0, np.inf if end_s is None else end_s
         scale = min(1.0, max_side / max(self.info.width, self.info.height)) if max_side else 1.0
         self.size_wh = (max(1, round(self.info.width * scale)), max(1, round(self.info.height * scale)))
+        self.between_wh = between(*self.size_wh) if between and not self.takes_all else None
         self._times = array("d")
 
     @property
@@ -126,27 +136,27 @@ class VideoReader:
         return _ahead(self._clips()) if self.prefetch else self._clips()
 
     def _clips(self) -> Iterator[Clip]:
-        shape = (self.chunk, self.size_wh[1], self.size_wh[0], 3)
-        times: list[float] = []
-        frames = np.empty(shape, np.uint8)
-        for t, frame in self._sampled():
-            frames[len(times)] = self._source.picture(frame, self.size_wh)
-            times.append(t)
-            if len(times) == self.chunk:
-                yield Clip(frames, np.array(times), self.path)
-                frames, times = np.empty(shape, np.uint8), []
+        held = _Held(self.chunk, self.size_wh, self.between_wh)
+        for t, frame, between in self._sampled():
+            middle = None if between is None else (between[0], self._source.grey(between[1], self.size_wh))
+            held.add(t, self._source.picture(frame, self.size_wh), middle)
+            if len(held.times) == self.chunk:
+                yield held.clip(self.path)
+                held = _Held(self.chunk, self.size_wh, self.between_wh)
         self.info = self._source.info  # of a file that grew another one
-        if times:
-            yield Clip(frames[: len(times)], np.array(times), self.path)
+        if held.times:
+            yield held.clip(self.path)
         if not self._times:
             reason = "" if self.start_s <= 0 else f"; it ends before {self.start_s:g} s (--start)"
             raise VideoError(f"{self.path}: no frame could be decoded{reason}")
 
-    def _sampled(self) -> Iterator[tuple[float, object]]:
-        """Frames at the sampling rate. Due times, not a count, decide: gaps and variable rates stay in time."""
+    def _sampled(self) -> Iterator[tuple[float, object, tuple[float, object] | None]]:
+        """Frames at the sampling rate, each with the one half way from the one before, where it is wanted. Due times,
+        not a count, decide: gaps and variable rates stay in time."""
         self._times = array("d")
         half, period = 0.5 / self.info.fps, 1.0 / self.rate_hz
         due = self.start_s
+        last_s, middle = np.inf, None
         for t, frame in self._source.frames(self.start_s):
             if t < self.start_s - 1e-6:
                 continue
@@ -154,8 +164,43 @@ class VideoReader:
                 return
             self._times.append(t)
             if self.takes_all or t >= due - half:
-                yield t, frame
+                yield t, frame, middle
                 due += period * (1 + (t + half - due) // period)
+                last_s, middle = t, None
+            elif self.between_wh and middle is None and t >= last_s + (period - half) / 2:
+                middle = t, frame
+
+
+class _Held:
+    """Pictures of the clip that is being read."""
+
+    def __init__(self, count: int, size_wh: tuple[int, int], between_wh: tuple[int, int] | None) -> None:
+        self.times: list[float] = []
+        self._frames = np.empty((count, size_wh[1], size_wh[0], 3), np.uint8)
+        self._between = None if between_wh is None else np.zeros((count, between_wh[1], between_wh[0]), np.uint8)
+        self._between_s = np.full(count, np.nan)
+
+    def add(self, t: float, picture: np.ndarray, between: tuple[float, np.ndarray] | None) -> None:
+        n = len(self.times)
+        self._frames[n] = picture
+        if between is not None and self._between is not None:
+            self._between_s[n] = between[0]
+            self._between[n] = fitted(between[1], self._between.shape[:0:-1])
+        self.times.append(t)
+
+    def clip(self, source: str) -> Clip:
+        n = len(self.times)
+        if self._between is None:
+            return Clip(self._frames[:n], np.array(self.times), source)
+        return Clip(self._frames[:n], np.array(self.times), source, self._between[:n], self._between_s[:n])
+
+
+def fitted(frame: np.ndarray, size_wh: tuple[int, ...]) -> np.ndarray:
+    """A picture at another size (W, H); averaged where it becomes much smaller."""
+    if frame.shape[1::-1] == size_wh:
+        return frame
+    shrinks = frame.shape[1] > 1.5 * size_wh[0]
+    return cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def _ahead(clips: Iterator[Clip]) -> Iterator[Clip]:
@@ -248,6 +293,9 @@ class _Images:
     def picture(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray:
         assert isinstance(frame, np.ndarray)
         return frame if frame.shape[1::-1] == size_wh else cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA)
+
+    def grey(self, frame: object, size_wh: tuple[int, int]) -> np.ndarray:
+        return cv2.cvtColor(self.picture(frame, size_wh), cv2.COLOR_RGB2GRAY)
 
 
 def _is_animated_webp(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """The simplest detector of videos: logistic regression on features pooled over each video, in folds of sources.
 
     tvad extract ../shared/data/fight_surv/fight -o F/fight; tvad extract ../shared/data/fight_surv/noFight -o F/normal
-    python -m training.temporal.pooled F [--columns all frame moved whole busiest] [--folds 5] [--blocks]
+    python -m training.temporal.pooled F [--columns busiest flow busiest+flow ...] [--folds 5] [--blocks]
 
 What a trained head must be better than. --blocks: neighbours by name are of one source, a fold is a stretch of names
 (numbered pieces of the same footage lie side by side). Prints the AUC over all videos, each scored by the model that
@@ -19,7 +19,7 @@ from training.datasets.weak_files import read_features
 from training.metrics import auc
 from tvad.encoder import C_APPEARANCE
 from tvad.temporal.movement import NAMES, WHOLE
-from tvad.temporal.snippets import DIM, FRAME
+from tvad.temporal.snippets import DIM, FLOW, FRAME
 
 LOOKS = FRAME + C_APPEARANCE
 COLUMNS = {
@@ -28,6 +28,8 @@ COLUMNS = {
     "moved": slice(FRAME, LOOKS),
     "whole": slice(LOOKS, LOOKS + len(WHOLE)),
     "busiest": slice(LOOKS + len(WHOLE), LOOKS + len(NAMES)),
+    "flow": FLOW,
+    "busiest+flow": slice(LOOKS + len(WHOLE), DIM),
 }
 STRENGTH = 0.01  # inverse of the penalty
 

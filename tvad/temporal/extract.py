@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tvad.encoder import Encoder
+from tvad.encoder import Encoder, input_size
 from tvad.evidence import write_atomic
 from tvad.settings import MAX_SIDE_PX
 from tvad.temporal.constants import SNIPPET
@@ -24,7 +24,7 @@ from tvad.video import VideoError, VideoReader, probe
 
 SUFFIX = ".safetensors"
 RATE = 8.0  # sampled frames a second, as the detector looks at a video
-VERSION = 1  # of the numbers; another one is extracted anew
+VERSION = 2  # of the numbers; another one is extracted anew
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class MiniExtractor:
         """VideoError for what cannot be read."""
         stream = SnippetStream(probe(path).fps)
         found: list[np.ndarray] = []
-        for features in self.encoder.features(VideoReader(path, RATE, max_side=MAX_SIDE_PX)):
+        for features in self.encoder.features(VideoReader(path, RATE, max_side=MAX_SIDE_PX, between=input_size)):
             found += stream.push(features)
         return whole([*found, *stream.finish()])
 

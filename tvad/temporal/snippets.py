@@ -5,9 +5,9 @@
         vectors += stream.push(features)     (DIM,) each
     vectors += stream.finish()
 
-Three parts: the frame (what is in the picture), the patches that change, weighted by how much (what moves), and
-movement.py (how). Half a second is too short to tell a blow from a step, so movement is that of the snippet and a
-little before and after it. Ours.
+Four parts: the frame (what is in the picture), the patches that change, weighted by how much (what moves),
+movement.py and flow_code.py (how). Half a second is too short to tell a blow from a step, so movement is that of the
+snippet and a little before and after it. Ours.
 
 Next: tvad/temporal/extract.py
 """
@@ -18,12 +18,15 @@ import numpy as np
 
 from tvad.encoder import C_APPEARANCE, Features
 from tvad.temporal.constants import SNIPPET
+from tvad.temporal.flow_code import FLOW_DIM, FlowCode
 from tvad.temporal.movement import NAMES, busiest_region, movement
 
 FRAME = 224
 AROUND_S = 0.75  # before and after a snippet, for its movement
-DIM = FRAME + C_APPEARANCE + len(NAMES)
-MOVEMENT = slice(FRAME + C_APPEARANCE, DIM)
+DIM_PLAIN = FRAME + C_APPEARANCE + len(NAMES)  # without flow, as all features were before there was any
+MOVEMENT = slice(FRAME + C_APPEARANCE, DIM_PLAIN)
+FLOW = slice(DIM_PLAIN, DIM_PLAIN + FLOW_DIM)
+DIM = FLOW.stop
 LEAST = 1e-3
 
 
@@ -95,7 +98,7 @@ def describe(features: Features, start_s: float, end_s: float) -> np.ndarray:
     weight = own.changed[..., None]
     moved = (own.patch * weight).sum((0, 1, 2)) / max(float(weight.sum()), LEAST * own.changed.size)
     moves = movement(around.motion, around.moving, around.changed, around.times_s)
-    return np.concatenate([own.frame.mean(0), moved, moves]).astype(np.float32)
+    return np.concatenate([own.frame.mean(0), moved, moves, FlowCode.packaged()(around.flow)]).astype(np.float32)
 
 
 def busiest(features: Features, start_s: float, end_s: float) -> np.ndarray:
