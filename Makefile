@@ -56,7 +56,7 @@ JEMALLOC := $(firstword $(wildcard /usr/lib/*/libjemalloc.so.2))
 KEEP := dirty_decay_ms:8000,muzzy_decay_ms:8000,oversize_threshold:0
 TRAIN := $(if $(JEMALLOC),LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=$(KEEP) )$(BIN)/tvad train
 
-train-mini: train-mini-heat train-mini-head train-mini-kinds train-mini-words train-mini-yes
+train-mini: train-mini-flow train-mini-heat train-mini-head train-mini-kinds train-mini-words train-mini-yes
 
 train-mini-heat: .venv/.installed-train
 	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split train --synthetic $(PLAIN) --first 1000 --workers 2
@@ -70,13 +70,15 @@ train-mini-heat: .venv/.installed-train
 	$(BIN)/python -m training.ship decoder $(RUN)/decoder
 	$(if $(ORDINARY),$(BIN)/python -m training.ordinary_levels $(ORDINARY) $(ROOMS) --decoder tvad/decoders/mini)
 
-HEAD := --columns 417:541 --project 64 --length 8 --steps 200 --normal 32 --anomalous 32 --lr 1e-4 --patience 0 --share 0 \
+# Components of flow (tvad/temporal/flow_code.py), without labels, from all that weights may be shipped from.
+train-mini-flow: .venv/.installed-train
+	$(BIN)/python -m training.temporal.flow_code $(FIGHTS) ../shared/data/street $(FALLS) --out tvad/codes/mini/flow.safetensors
+
+HEAD := --columns 417:445 --project 64 --length 8 --steps 200 --normal 32 --anomalous 32 --lr 1e-4 --patience 0 --share 0 \
   --threads 1
 
-# On the fight clips alone, so only where they are. The components of flow are fitted first, on all that may be, without
-# labels; the other targets extract with them.
+# On the fight clips alone, so only where they are.
 train-mini-head: .venv/.installed-train
-	$(BIN)/python -m training.temporal.flow_code $(FIGHTS) ../shared/data/street $(FALLS) --out tvad/codes/mini/flow.safetensors
 	$(BIN)/tvad extract $(FIGHTS)/fight -o $(RUN)/fights/fighting -q
 	$(BIN)/tvad extract $(FIGHTS)/noFight -o $(RUN)/fights/normal -q
 	$(TRAIN) temporal --head mil_ranking --data $(RUN)/fights $(HEAD) --out $(RUN)/head

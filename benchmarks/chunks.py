@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from tvad.detector import Detector
-from tvad.encoder import input_size
 from tvad.evidence import Analysis
-from tvad.settings import MAX_SIDE_PX, Settings
+from tvad.settings import Settings
 from tvad.video import VideoReader
 
 WHOLE = 100_000  # frames: more than any clip that fits into memory at once
@@ -21,9 +20,8 @@ SIZES = (1, 7, 16, 64)
 
 
 def analysed(detector: Detector, video: str, chunk: int) -> Analysis:
-    reader = VideoReader(
-        video, detector.settings.fps, max_side=MAX_SIDE_PX, chunk=min(chunk, frames_of(video)), between=input_size
-    )
+    reader = detector.reader(video)
+    reader.chunk = min(chunk, frames_of(video))
     return detector.conclude(reader, detector.scan(reader, None))
 
 

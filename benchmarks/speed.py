@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tvad.detector import Detector
-from tvad.encoder import Encoder, input_size
+from tvad.encoder import Encoder
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.video import VideoReader
 
@@ -34,7 +34,7 @@ def best_s(run: Callable[[], object]) -> float:
 
 
 def analysis(video: str) -> None:
-    reader = VideoReader(video, max_side=MAX_SIDE_PX, between=input_size)
+    reader = VideoReader(video, max_side=MAX_SIDE_PX)
     clips = list(reader)
     frames = sum(len(c.times_s) for c in clips)
     length_s = reader.info.duration_s

@@ -194,7 +194,8 @@ def test_flow_is_that_between_all_pictures_where_some_lie_between(encoder: Encod
     between = np.concatenate([grey[:1], grey[1::2]])
     known = np.concatenate([[np.nan], times[1::2]])
     with_them = Clip(plain.frames, plain.times_s, "synthetic", between, known)
-    coarse, got = (Features.join(encoder.features([c])) for c in (plain, with_them))
+    coarse, got = (Features.join(encoder.features([c], flow=True)) for c in (plain, with_them))
+    assert Features.join(encoder.features([plain])).flow.shape[-1] == 0
     for name in ("patch", "motion", "moving", "changed", "frame", "times_s"):
         np.testing.assert_array_equal(getattr(got, name), getattr(coarse, name))
     assert not np.array_equal(got.flow, coarse.flow)

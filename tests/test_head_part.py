@@ -1,5 +1,6 @@
 """The temporal head in the product: its graph says what torch says, a stream what the whole says; events name it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from temporal_fakes import SMALL
 
 from heatmap.levels import AlarmLevel
 from tvad import scan as scan_module
+from tvad.detector import Detector
 from tvad.encoder import C_APPEARANCE, Features
 from tvad.events import Span
 from tvad.findings import category
@@ -17,9 +19,10 @@ from tvad.flow import C_FLOW
 from tvad.head_part import BESIDE, WINDOW, HeadGraph, HeadLevels, HeadPart
 from tvad.kinds import Kind
 from tvad.scan import NOTHING, Scan
+from tvad.settings import Settings
 from tvad.temporal.reading import Reading, ReadingConfig, ReadingHead
 from tvad.temporal.registry import HeadError, load_head, make_head, save_head
-from tvad.temporal.snippets import DIM, FRAME, SnippetStream
+from tvad.temporal.snippets import DIM, DIM_PLAIN, FRAME, SnippetStream
 from tvad.temporal.text import random_text
 from tvad.weights import MissingWeights
 
@@ -33,9 +36,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("TVAD_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
-def saved(folder: Path, name: str = "vadclip", width: int = DIM) -> Path:
+def saved(folder: Path, name: str = "vadclip", width: int = DIM, columns: tuple[tuple[int, int], ...] = ()) -> Path:
     torch.manual_seed(0)
-    reading = Reading(ReadingConfig(width, project=16))
+    reading = Reading(ReadingConfig(width, columns, project=16))
     reading.learn(np.random.default_rng(0).normal(size=(50, width)))
     text = random_text(NAMES, 12) if name != "mil_ranking" else None
     save_head(ReadingHead(reading, make_head(name, 16, NAMES, text, **SMALL[name])), folder, NAMES)
@@ -95,6 +98,37 @@ def test_what_is_no_head_is_told(tmp_path: Path, folder: Path) -> None:
         HeadGraph(saved(tmp_path, "mil_ranking", 40))
     with pytest.raises(ValueError, match="a window has 1 to"):
         HeadGraph(folder).levels(np.zeros((WINDOW + 1, DIM), np.float32))
+
+
+def test_heads_of_before_flow_and_heads_that_do_not_read_it(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(5, DIM)).astype(np.float32)
+    older = HeadGraph(saved(tmp_path / "older", "mil_ranking", DIM_PLAIN))
+    other = HeadGraph(saved(tmp_path / "other", "mil_ranking", DIM, ((417, DIM_PLAIN),)))
+    for graph in (older, other):
+        assert not graph.reads_flow
+        np.testing.assert_array_equal(graph.levels(rows)[0], graph.levels(rows[:, :DIM_PLAIN])[0])
+    reads = HeadGraph(saved(tmp_path / "reads", "mil_ranking", DIM, ((417, DIM),)))
+    assert reads.reads_flow and np.ptp(reads.levels(rows)[0] - reads.levels(rows * [[1]] * 2)[0]) > 0
+    with pytest.raises(ValueError, match="445 numbers; this head reads 541, flow among them"):
+        reads.levels(rows[:, :DIM_PLAIN])
+
+
+def test_flow_is_looked_at_where_the_head_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = Detector.from_settings(Settings(parts=("head",)))
+    plaza = Path(__file__).parents[1] / "examples" / "plaza.mp4"
+    assert detector.reader(plaza).between_wh is None  # the shipped one does not
+    widths: list[int] = []
+    reads = HeadGraph(saved(tmp_path, "mil_ranking", DIM, ((417, DIM),)))
+
+    def levels(self: HeadGraph, rows: np.ndarray) -> tuple[np.ndarray, None]:
+        widths.append(rows.shape[1])
+        assert np.abs(rows[:, DIM_PLAIN:]).sum(1).min() > 0  # people walk all the time
+        return np.zeros(len(rows), np.float32), None
+
+    monkeypatch.setattr(HeadGraph, "levels", levels)
+    short = replace(detector, head=reads, settings=replace(detector.settings, end_s=3.0))
+    short.analyze(plaza)
+    assert widths == [DIM]
 
 
 def test_a_head_that_cannot_be_a_graph_says_what_to_do(tmp_path: Path) -> None:

@@ -17,19 +17,17 @@ from heatmap.levels import AlarmLevel, block_peaks, to_score
 from heatmap.memory import smooth
 from tvad.decoder_part import HeatDecoder
 from tvad.detector import Detector
-from tvad.encoder import input_size
 from tvad.head_part import HeadGraph
 from tvad.parts import sigma_frames
 from tvad.scan import NOTHING
-from tvad.settings import MAX_SIDE_PX, Settings
-from tvad.video import VideoReader
+from tvad.settings import Settings
 
 RAW = AlarmLevel(0.0, 1.0, 1.0, 1.0)  # rarity = level
 
 
 def peaks(detector: Detector, path: Path) -> dict[str, np.ndarray]:
     """Highest level of each part in each block of one clip."""
-    reader = VideoReader(path, detector.settings.fps, max_side=MAX_SIDE_PX, between=input_size)
+    reader = detector.reader(path)
     scan = detector.scan(reader, None, RAW)
     times = np.array(scan.times_s)
     heat = scan.heat.array()

@@ -159,13 +159,14 @@ def _read(
     decoder = HeatDecoder(get_preset(settings.preset).decoder) if "decoder" in settings.parts and not tower else None
     text = words_text(*words)
     graph = HeadGraph(get_preset(settings.preset).head) if "head" in settings.parts else None
+    flow = graph is not None and graph.reads_flow
     decoded: list[_Decoded] = []
     headed: list[tuple[np.ndarray, np.ndarray]] = []
     stretches: list[_Stretch] = []
     frames, done_s, rates = 0, 0.0, []
     for clip, (path, info) in enumerate(zip(paths, infos, strict=True)):
         stretch = settings.start_s, settings.end_s
-        reader = VideoReader(path, settings.fps, *stretch, max_side=MAX_SIDE_PX, between=input_size if graph else None)
+        reader = VideoReader(path, settings.fps, *stretch, max_side=MAX_SIDE_PX, between=input_size if flow else None)
         watcher = Watcher(classifier)
         part: DecoderPart | TowerPart | None = DecoderPart(decoder, text, reader.size_wh) if decoder else None
         clips: Iterable[Clip] = reader
@@ -178,7 +179,7 @@ def _read(
         pieces: list[Features] = []
         things: list[Thing] = []
         count = 0
-        for features in encoded_and_watched(clips, encoder.stream(), watcher):
+        for features in encoded_and_watched(clips, encoder.stream(flow), watcher):
             pieces.append(features)
             ended = watcher.take_ended()
             things += ended

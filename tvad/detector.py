@@ -109,6 +109,11 @@ class Detector:
         """What the head's levels mean; as they are where nothing was measured."""
         return (self.scene.head_alarm if self.scene else None) or self.preset.alarms.get("head") or RAW.frame
 
+    @property
+    def _flow(self) -> bool:
+        """Whether a part reads how the liveliest places move."""
+        return self.head is not None and self.head.reads_flow
+
     def analyze(self, path: str | Path, progress: Callable[[Progress], None] | None = None) -> Analysis:
         """Analyse one video in one pass. VideoError when it cannot be read."""
         reader = self.reader(path)
@@ -116,7 +121,7 @@ class Detector:
 
     def reader(self, path: str | Path, wait_s: float | None = None) -> VideoReader:
         """The frames that are looked at. VideoError when the video cannot be read. wait_s: as of VideoReader."""
-        s, between = self.settings, input_size if self.head else None
+        s, between = self.settings, input_size if self._flow else None
         return VideoReader(path, s.fps, s.start_s, s.end_s, max_side=MAX_SIDE_PX, wait_s=wait_s, between=between)
 
     def scan(
@@ -141,7 +146,7 @@ class Detector:
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
         trim_at = TRIM_FRAMES
         clips = decoder.watch(reader) if isinstance(decoder, TowerPart) else reader
-        for features in encoded_and_watched(clips, Encoder().stream(), watcher):
+        for features in encoded_and_watched(clips, Encoder().stream(self._flow), watcher):
             now = float(features.times_s[-1])
             scan.shape = features.moving.shape[1:]
             scan.add_times(features.times_s)

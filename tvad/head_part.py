@@ -52,6 +52,8 @@ class HeadGraph:
         self._request = compiled.create_infer_request()
         said = json.loads((weight.folder / FILES[0]).read_text(encoding="utf-8"))
         self._width = int(compiled.inputs[0].shape[2])
+        columns = (said.get("reading") or {}).get("columns") or [[0, self._width]]
+        self.reads_flow = max(end for _, end in columns) > DIM_PLAIN
         self._tells = len(compiled.outputs) > 1
         self.kinds = Kinds.load(folder) if (weight.folder / KINDS_FILE).is_file() else None
         # Of a single anomalous class, the score is its probability.
@@ -60,12 +62,15 @@ class HeadGraph:
         self.version = weight.sha256[:12]
 
     def levels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Of n <= WINDOW snippets (n, DIM): levels (n,), and class probabilities (n, K) or None; float32."""
+        """Of n <= WINDOW snippets (n, DIM or, for a head that does not read flow, at least DIM_PLAIN): levels (n,), and
+        class probabilities (n, K) or None; float32."""
         count = len(rows)
         if not 0 < count <= WINDOW:
             raise ValueError(f"{count} snippets at once; a window has 1 to {WINDOW}")
+        if rows.shape[1] < (self._width if self.reads_flow else DIM_PLAIN):
+            raise ValueError(f"snippets of {rows.shape[1]} numbers; this head reads {self._width}, flow among them")
         x = np.zeros((1, WINDOW, self._width), np.float32)
-        x[0, :count] = rows[:, : self._width]
+        x[0, :count, : rows.shape[1]] = rows[:, : self._width]
         self._request.infer({0: x, 1: np.arange(WINDOW)[None] < count})
         found = np.clip(self._request.get_output_tensor(0).data[0, :count], -MOST, MOST).astype(np.float32)
         if self.kinds:

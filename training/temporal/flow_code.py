@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.ship import note
 from tvad.encoder import Encoder, Features, input_size
 from tvad.evidence import write_atomic
 from tvad.settings import MAX_SIDE_PX, Settings
@@ -29,6 +30,7 @@ def main() -> None:
     found = [b for path in files(given.videos) for b in stretches(path)]
     code, kept = fit(found)
     save(code, given.out)
+    note(given.out)
     count = sum(map(len, found))
     shares = ", ".join(f"{share:.2f} of {name}" for name, share in kept.items())
     print(f"{given.out}: {len(found)} stretches, {count} blocks; of the variance {shares} kept")
@@ -43,7 +45,7 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
 def stretches(path: Path) -> Iterator[np.ndarray]:
     """Blocks (n, ...) of every stretch of a video in which anything moves; a short video is one stretch."""
     reader = VideoReader(path, Settings().fps, max_side=MAX_SIDE_PX, between=input_size)
-    seen = Features.join(Encoder().features(reader))
+    seen = Features.join(Encoder().features(reader, flow=True))
     last = max(float(seen.times_s[-1]) - STRETCH_S, 0.0)
     for start_s in np.linspace(0, last, min(AT_MOST, 1 + int(last // STRETCH_S))):
         first, end = np.searchsorted(seen.times_s, [start_s - 1e-6, start_s + STRETCH_S])

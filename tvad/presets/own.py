@@ -7,7 +7,7 @@ from tvad.weights import Weight
 
 PACKAGE = Path(__file__).parent.parent
 SUMS = "sums.json"
-USES = {"adapters": "--explain lvlm", "decoders": "heat decoder", "heads": "temporal head"}
+USES = {"adapters": "--explain lvlm", "codes": "snippet features", "decoders": "heat decoder", "heads": "temporal head"}
 
 
 def own_weights(preset: str) -> tuple[Weight, ...]:

@@ -58,7 +58,8 @@ class MiniExtractor:
         """VideoError for what cannot be read."""
         stream = SnippetStream(probe(path).fps)
         found: list[np.ndarray] = []
-        for features in self.encoder.features(VideoReader(path, RATE, max_side=MAX_SIDE_PX, between=input_size)):
+        reader = VideoReader(path, RATE, max_side=MAX_SIDE_PX, between=input_size)
+        for features in self.encoder.features(reader, flow=True):
             found += stream.push(features)
         return whole([*found, *stream.finish()])
 

@@ -1,7 +1,7 @@
 """Snippet features of the preset `mini`: what 16 frames look like and how things move around them, as one vector.
 
     stream = SnippetStream(fps)              fps of the source; a snippet is 16 of its frames
-    for features in Encoder().features(clips):
+    for features in Encoder().features(clips, flow=True):
         vectors += stream.push(features)     (DIM,) each
     vectors += stream.finish()
 
@@ -34,7 +34,8 @@ class SnippetStream:
     """Features of one video in, snippet vectors out, a snippet at a time: memory does not grow with the video."""
 
     def __init__(self, fps: float, snippet: int = SNIPPET, start_s: float = 0.0) -> None:
-        """fps: of the source, above 0. snippet: how many of its frames are one. start_s: where the first one begins."""
+        """fps: of the source, above 0. snippet: how many of its frames are one. start_s: where the first one begins.
+        Of features without flow, snippets have DIM_PLAIN numbers."""
         if not fps > 0:
             raise ValueError(f"{fps} frames a second; it must be above 0")
         self.seconds, self.start_s = snippet / fps, start_s
@@ -86,8 +87,8 @@ class SnippetStream:
 
 
 def describe(features: Features, start_s: float, end_s: float) -> np.ndarray:
-    """(DIM,) float32 of the snippet [start_s, end_s), from the frames of it and around it. Where sampling is so slow
-    that none lies in it, it looks like the nearest."""
+    """(DIM,) float32 of the snippet [start_s, end_s), from the frames of it and around it; (DIM_PLAIN,) of features
+    without flow. Where sampling is so slow that no frame lies in it, it looks like the nearest."""
     own = _between(features, start_s, end_s)
     around = _between(features, start_s - AROUND_S, end_s + AROUND_S)
     if not len(own):
@@ -98,7 +99,8 @@ def describe(features: Features, start_s: float, end_s: float) -> np.ndarray:
     weight = own.changed[..., None]
     moved = (own.patch * weight).sum((0, 1, 2)) / max(float(weight.sum()), LEAST * own.changed.size)
     moves = movement(around.motion, around.moving, around.changed, around.times_s)
-    return np.concatenate([own.frame.mean(0), moved, moves, FlowCode.packaged()(around.flow)]).astype(np.float32)
+    lively = [FlowCode.packaged()(around.flow)] if around.flow.shape[-1] else []
+    return np.concatenate([own.frame.mean(0), moved, moves, *lively]).astype(np.float32)
 
 
 def busiest(features: Features, start_s: float, end_s: float) -> np.ndarray:
