@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from temporal_fakes import SMALL as SMALL_SETTINGS
 
 from training.score_files import Prediction
 from training.temporal.papers import against_frames, main, set_of
+from tvad.temporal.registry import HEADS
 
 FLAGS = ["--", "--steps", "12", "--every", "6", "--normal", "4", "--anomalous", "4", "--length", "8", "--lr", "1e-3"]
 SMALL = "mil_ranking hidden=8 small=4"
@@ -62,6 +64,88 @@ def test_train_score_and_measure(tmp_path: Path, capsys: pytest.CaptureFixture[s
     # It goes on where it was: nothing is left to train.
     assert main([*told, *FLAGS]) == 0
     assert capsys.readouterr().out.strip().splitlines()[-1] == row
+
+
+def as_row(name: str) -> str:
+    """A head and its small settings as they are written on the command line."""
+    settings = {k: ",".join(map(str, v)) if isinstance(v, tuple) else v for k, v in SMALL_SETTINGS[name].items()}
+    return " ".join([name, *(f"{k}={v}" for k, v in settings.items())])
+
+
+def test_every_head_is_trained_scored_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, features, gt = lists(tmp_path)
+    rows = [as_row(name) for name in HEADS]
+    told = [str(home), *rows, "--features", str(features), "--gt", str(gt), "--seeds", "0"]
+    quick = [
+        "--",
+        "--steps",
+        "2",
+        "--every",
+        "2",
+        "--normal",
+        "2",
+        "--anomalous",
+        "2",
+        "--length",
+        "8",
+        "--text",
+        "random",
+    ]
+    assert main([*told, "--out", str(tmp_path / "runs"), *quick]) == 0
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + len(HEADS)
+    for row, line in zip(rows, table[2:], strict=True):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells[0] == row and all(0 <= float(cell.split()[0]) <= 100 for cell in cells[1:] if cell != "-")
+
+
+def xd_lists(folder: Path) -> tuple[Path, Path]:
+    """A small XD-Violence: 12 training videos, half of them violent (one of two kinds), one crop of five; 6 to test."""
+    dice, features, home = np.random.default_rng(0), folder / "features", folder / "lists"
+    home.mkdir()
+    features.mkdir()
+    truth: list[str] = []
+
+    def put(n: int, odd: bool) -> list[str]:
+        code = ("B1-0-0", "B2-G-0")[n // 2 % 2] if odd else "A"
+        name = f"Film.{n}__#00-01-0{n % 10}_00-02-0{n % 10}_label_{code}"
+        for crop in range(5):
+            rows = dice.normal(size=(9, WIDTH)).astype(np.float16)
+            rows[3:6] += 2 * odd
+            np.save(features / f"{name}__{crop}.npy", rows)
+        if odd and n >= 12:
+            truth.append(f"{name} 48 96")
+        return [f"/elsewhere/{name}__{crop}.npy,{code}" for crop in range(5)]
+
+    train = [line for n in range(12) for line in put(n, n % 2 == 0)]
+    test = [line for n in range(12, 18) for line in put(n, n % 2 == 0)[:1]]
+    (home / "xd_CLIP_rgb.csv").write_text("\n".join(["path,label", *train]) + "\n")
+    (home / "xd_CLIP_rgbtest.csv").write_text("\n".join(["path,label", *test]) + "\n")
+    (home / "annotations.txt").write_text("\n".join(truth) + "\n")
+    return home, features
+
+
+def test_the_lists_of_xd_violence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, features = xd_lists(tmp_path)
+    told = [
+        str(home),
+        SMALL,
+        as_row("vadclip"),
+        "--features",
+        str(features),
+        "--out",
+        str(tmp_path / "runs"),
+        "--seeds",
+        "0",
+    ]
+    assert main([*told, *FLAGS, "--text", "random"]) == 0
+    head, _, *rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    named = [
+        dict(zip((c.strip() for c in head.split("|")), (c.strip() for c in r.split("|")), strict=True)) for r in rows
+    ]
+    # Of the 54 snippets to test on nine are anomalous.
+    assert len(named) == 2 and float(named[0]["AUC"].split()[0]) > 0.8 and float(named[0]["AP"].split()[0]) > 2 * 9 / 54
+    assert len(list((tmp_path / "runs").rglob("scores/*.npz"))) == 2 * 6
 
 
 def test_other_lists_and_labels_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
