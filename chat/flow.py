@@ -39,10 +39,36 @@ class Flow:
     def __init__(self, desk: Desk, leave: Any) -> None:
         self.desk, self.leave = desk, leave
         self._front: dict[str, str] = {}  # page -> case that it shows
+        self._works: dict[str, list[threading.Event]] = {}  # page -> what ends the work that was begun for it
+        self._lock = threading.Lock()
 
     def left(self, who: Who) -> None:
         """The page shows nothing any more."""
         self._front.pop(who.page, None)
+
+    def gone(self, who: Who) -> None:
+        """The page was shut: nobody waits for what was begun for it. (What a page receives tells the server that it is
+        there; one that is shut before it could receive anything would not be missed.)"""
+        self.left(who)
+        with self._lock:
+            for stop in self._works.pop(who.page, []):
+                stop.set()
+
+    def _watched(
+        self, who: Who, work: Callable[[Callable[[float, str], None], Callable[[], bool]], None]
+    ) -> Iterator[tuple[float, str]]:
+        """`watched`, until the page is shut."""
+        stop = threading.Event()
+        with self._lock:
+            self._works.setdefault(who.page, []).append(stop)
+        try:
+            yield from watched(work, stop)
+        finally:
+            with self._lock:
+                if stop in (own := self._works.get(who.page, [])):
+                    own.remove(stop)
+                if not own:
+                    self._works.pop(who.page, None)
 
     def whole(self, case: Case, who: Who) -> Step:
         """All that the page shows of a case, which it shows from now on; last, who answers."""
@@ -57,7 +83,7 @@ class Flow:
             cases = [case] if case else self.desk.normals(who.visit)
             span = stretch(told)
             about = value(case, "") if case else {}
-            for share, note in watched(lambda tell, stop: self.desk.learn(cases, span, tell, stop)):
+            for share, note in self._watched(who, lambda tell, stop: self.desk.learn(cases, span, tell, stop)):
                 yield self._board(about | {"note": note, "share": share})
         except (*TROUBLE, ValueError, TypeError) as error:
             yield self._board({"note": sentence(error)})
@@ -131,7 +157,7 @@ class Flow:
             self.desk.analyse(case, settings, tell, lambda: stop() or overtaken.is_set())
 
         try:
-            for share, note in watched(work):
+            for share, note in self._watched(who, work):
                 if not overtaken.is_set():
                     yield self._about(case, who, value(case, note, share))
         except TROUBLE as error:

@@ -224,7 +224,7 @@ def build(desk: Desk) -> gr.Blocks:
             **HIDDEN,
         )
         blocks.load(hands.load, None, [*out, way], queue=False, **HIDDEN)
-        blocks.unload(hands.left)
+        blocks.unload(hands.gone)
     return blocks
 
 
@@ -288,9 +288,9 @@ class Hands:
         cases = self.desk.cases(visit_of(request))
         return self.flow.whole(cases[-1], who(request)) if cases else ({}, [], "", None, gr.skip())
 
-    def left(self, request: gr.Request) -> None:
+    def gone(self, request: gr.Request) -> None:
         """The page was shut."""
-        self.flow.left(who(request))
+        self.flow.gone(who(request))
 
     def opened(self, anomaly: Any, normal: Any, event: gr.EventData, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """A video was received."""
@@ -312,7 +312,7 @@ class Hands:
     def chosen(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """Another of the open videos, or none."""
         if not event.id:
-            self.left(request)
+            self.flow.left(who(request))
             return {"cases": listing(self.desk, visit_of(request)), "note": ""}, [], "", None, gr.skip()
         try:
             return self.flow.whole(self.desk.case(visit_of(request), str(event.id)), who(request))

@@ -11,12 +11,13 @@ SHOWN_S = 0.15  # between two messages about progress
 
 
 def watched(
-    work: Callable[[Callable[[float, str], None], Callable[[], bool]], None],
+    work: Callable[[Callable[[float, str], None], Callable[[], bool]], None], stop: threading.Event | None = None
 ) -> Iterator[tuple[float, str]]:
     """Run `work(tell, stopped)` in a thread and yield what it tells, the newest of each moment. When this is closed
-    (the person stopped, or left) `stopped()` becomes true. What the work raises is raised here."""
+    (the person stopped) or `stop` is set (the page was shut) `stopped()` becomes true. What the work raises is raised
+    here."""
     told: SimpleQueue[tuple[float, str]] = SimpleQueue()
-    stop, failed = threading.Event(), list[BaseException]()
+    stop, failed = stop or threading.Event(), list[BaseException]()
 
     def run() -> None:
         try:

@@ -19,9 +19,10 @@ import safehttpx
 from starlette.testclient import TestClient
 
 from chat import flow
-from chat.case import Refused
+from chat.case import Case, Refused
 from chat.desk import Desk
 from chat.endpoints import Endpoints
+from chat.playable import Stopped
 from chat.server import COOKIE
 from chat.shown import messages, stretch, words
 from chat.ui import Hands, page
@@ -38,9 +39,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return make_desk(tmp_path, monkeypatch)
 
 
-def asker(visit: str = "a") -> Any:
+def asker(visit: str = "a", page: str | None = None) -> Any:
     """Of a gradio request, what the page reads."""
-    return SimpleNamespace(cookies={COOKIE: visit})
+    return SimpleNamespace(cookies={COOKIE: visit}, **({"session_hash": page} if page else {}))
 
 
 def event(**more: Any) -> Any:
@@ -255,6 +256,34 @@ def test_work_that_is_left_is_stopped() -> None:
             break
         time.sleep(0.01)
     assert seen == [True]
+
+
+def test_a_page_that_is_shut_ends_what_was_begun_for_it(
+    desk: Desk, tiny_video: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def analyse(case: Case, settings: Settings, tell: Any, stopped: Callable[[], bool]) -> None:
+        tell(0.1, "begun")
+        begun.set()
+        while not stopped():
+            time.sleep(0.01)
+        ended.set()
+        raise Stopped("stopped")
+
+    monkeypatch.setattr(desk, "analyse", analyse)
+    hands, mine, other = Hands(desk), asker(page="1"), asker(page="2")
+    case = opened(desk, tiny_video("a.mp4"))
+    stream = hands.opened(None, None, event(id=case.id), mine)
+    next(stream)
+    next(stream)  # nobody closes it: the page was shut before the server sent it anything
+    assert begun.wait(5)
+    hands.gone(other)
+    assert not ended.wait(0.1)
+    hands.gone(mine)
+    assert ended.wait(5)
+    list(stream)
+    assert not hands.flow._works
 
 
 def test_what_the_work_raises_is_raised() -> None:
