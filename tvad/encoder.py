@@ -96,7 +96,7 @@ class Encoder:
         """Encode a stream of clips of one video. Yields pieces in order; every frame appears exactly once.
 
         A frame's change needs a little of its future, so pieces lag the input by up to LOOK_S. flow: whether its
-        histograms are wanted, which take a fifth of the time of all.
+        histograms are wanted, which take their time.
         """
         stream = self.stream(flow)
         for clip in clips:
