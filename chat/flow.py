@@ -47,8 +47,8 @@ class Flow:
         self._front.pop(who.page, None)
 
     def gone(self, who: Who) -> None:
-        """The page was shut: nobody waits for what was begun for it. (What a page receives tells the server that it is
-        there; one that is shut before it could receive anything would not be missed.)"""
+        """The page was shut: nobody waits for what was begun for it. Gradio closes a stream whose reader has left, but
+        not one that nobody had begun to read."""
         self.left(who)
         with self._lock:
             for stop in self._works.pop(who.page, []):

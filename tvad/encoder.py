@@ -199,16 +199,10 @@ class EncoderStream:
         dt = max(self.times[-1] - self.times[-2], LEAST_STEP_S)
         whole = self._flow(now, before)
         motion = self._motion(whole, dt)
-        lies_between = (
-            self.with_flow
-            and clip.between is not None
-            and clip.between_s is not None
-            and np.isfinite(clip.between_s[n])
-        )
-        if not lies_between or motion[1].max() == 0:  # what nothing moves in need not be looked at twice
+        t = float("nan") if clip.between_s is None or not self.with_flow else float(clip.between_s[n])
+        if clip.between is None or np.isnan(t) or motion[1].max() == 0:  # where nothing moves one look is enough
             return *motion, self._histograms(whole, dt).astype(np.float16)
-        assert clip.between is not None and clip.between_s is not None
-        middle, t = clip.between[n], float(clip.between_s[n])
+        middle = clip.between[n]
         steps = (middle, before, t - self.times[-2]), (now, middle, self.times[-1] - t)
         first, second = (flow_histograms(self._flow(a, b), max(step_s, LEAST_STEP_S)) for a, b, step_s in steps)
         return *motion, ((first + second) / 2).astype(np.float16)
