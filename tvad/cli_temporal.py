@@ -17,8 +17,10 @@ def extract(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos, or folders of videos.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="One file of features for each video.")],
     features: Annotated[
-        str, typer.Option("--features", help="mini, or a folder with a CLIP or SigLIP model.")
+        str,
+        typer.Option("--features", help="mini, or a folder with a vision model: CLIP, SigLIP, DINOv2, timm's, ..."),
     ] = "mini",
+    kind: Annotated[str, typer.Option("--format", help="safetensors or npy.")] = "safetensors",
     device: Annotated[str, typer.Option(help="cpu or cuda, for a model in a folder.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="CPU threads of mini.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
@@ -26,10 +28,10 @@ def extract(
     """Write snippet features of videos, a row for every 16 frames. What is there already is not made again; what cannot
     be read is told and left out, and the exit code is then 3."""
     with named_failures():
-        from tvad.temporal.extract import MiniExtractor, TowerExtractor, extract, file_names
+        from tvad.temporal.extract import MiniExtractor, TowerExtractor, extract, targets
 
         paths = checked(lambda: _videos(videos))
-        checked(lambda: file_names(paths))
+        checked(lambda: targets(paths, out, kind))
         made_by = (
             MiniExtractor(threads) if features == "mini" else checked(lambda: TowerExtractor(Path(features), device))
         )
@@ -40,7 +42,7 @@ def extract(
             cli_show.say(f"{cli_show.shown(path)}: {cli_show.shown(error)}")
 
         with cli_show.Meter(f"features of {len(paths)} videos", quiet) as meter:
-            for n, path in enumerate(extract(paths, out, made_by, failed)):
+            for n, path in enumerate(extract(paths, out, made_by, failed, kind)):
                 meter.at(n + 1, len(paths))
                 print(cli_show.shown(path), flush=True)
     if lost:

@@ -1,6 +1,7 @@
 """Videos to snippet features, one file a video: what temporal heads are trained on and asked about.
 
     OUT/NAME.safetensors    features (n, D) float16, a row for 16 frames of the source; what made it, in the header
+    OUT/NAME.npy            or the same numbers alone, and what made them in OUT/NAME.json
 
 A file that is there and was made in the same way is left as it is, so that an extraction can be stopped at any time.
 
@@ -11,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,8 +22,9 @@ from tvad.settings import MAX_SIDE_PX
 from tvad.temporal.constants import SNIPPET
 from tvad.temporal.snippets import SnippetStream, whole
 from tvad.video import VideoError, VideoReader, probe
+from tvad.weights import MissingWeights
 
-SUFFIX = ".safetensors"
+FORMATS = ("safetensors", "npy")
 RATE = 8.0  # sampled frames a second, as the detector looks at a video
 VERSION = 2  # of the numbers; another one is extracted anew
 
@@ -65,19 +67,35 @@ class MiniExtractor:
 
 
 class TowerExtractor:
-    """Image embeddings of a CLIP or SigLIP model in a local folder: (n, D), of the middle frame of each snippet, not
-    brought to unit length (as VadCLIP's features)."""
+    """Image features of a model in a local folder: (n, D), of the middle frame of each snippet, not brought to unit
+    length (as VadCLIP's features). CLIP and SigLIP give their image embeddings, any other vision model of transformers
+    or timm what it pools a picture into."""
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
-        """FileNotFoundError where there is no model."""
-        from transformers import AutoModel, AutoProcessor
+        """MissingWeights where there is no model, ValueError for one that is not of pictures, or not whole."""
+        from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
         if not (folder / "config.json").is_file():
-            raise FileNotFoundError(f"no model in {folder}; give a folder as save_pretrained writes it")
-        self.model = AutoModel.from_pretrained(folder, local_files_only=True).to(device).eval()
-        self.processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-        self.device = device
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+            raise MissingWeights(f"no model in {folder}; give a folder as save_pretrained writes it")
+        try:
+            raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            kind = str(raw.get("model_type") or raw["architecture"])  # timm's have no type
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            if args := getattr(config, "model_args", None):  # of a classifier of timm, whose last layer is not wanted
+                config.model_args = {key: value for key, value in args.items() if key != "num_classes"}
+            model, about = AutoModel.from_pretrained(
+                folder, config=config, local_files_only=True, output_loading_info=True
+            )
+            self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        except (OSError, KeyError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+            line = " ".join(str(error).split())[:200]
+            raise ValueError(f"{folder}: no vision model that can be read ({line}); see tvad extract --help") from None
+        # A classifier's folder has no pooler, and one that was drawn at random would tell nothing.
+        missing = sorted(about["missing_keys"])
+        self.pooled = not any("pooler" in key for key in missing)
+        if missing := [key for key in missing if "pooler" not in key]:
+            raise ValueError(f"{folder}: the weights lack {missing[0]}; give a whole model")
+        self.model, self.device = model.to(device).eval(), device
         self.made_by = f"{kind} {folder.name}"
 
     def __call__(self, path: Path) -> np.ndarray:
@@ -87,10 +105,19 @@ class TowerExtractor:
         for frames in middles(path):
             pixels = self.processor(images=list(frames), return_tensors="pt")["pixel_values"].to(self.device)
             with torch.no_grad():
-                found = self.model.get_image_features(pixel_values=pixels)
-            # transformers 5 wraps what came out.
-            rows.append(getattr(found, "pooler_output", found).float().cpu().numpy())
+                rows.append(self._features(pixels).float().cpu().numpy())
         return whole(list(np.concatenate(rows))) if rows else whole([])
+
+    def _features(self, pixels: Any) -> Any:
+        """(m, D) of pictures (m, 3, H, W)."""
+        embed = getattr(self.model, "get_image_features", None)
+        found = self.model(pixel_values=pixels) if embed is None else embed(pixel_values=pixels)
+        # transformers 5 wraps what came out.
+        out = getattr(found, "pooler_output", None if embed is None else found) if self.pooled else None
+        if out is None:
+            last = found.last_hidden_state
+            out = last.mean(1) if last.ndim == 3 else last.flatten(2).mean(2)  # tokens, or a grid of channels
+        return out.flatten(1)  # convolutional models leave a grid of 1 x 1
 
 
 def middles(path: Path, snippet: int = SNIPPET, together: int = 16) -> Iterator[np.ndarray]:
@@ -113,13 +140,15 @@ def middles(path: Path, snippet: int = SNIPPET, together: int = 16) -> Iterator[
 
 
 def extract(
-    paths: Sequence[Path], out: Path, extractor: Extractor, failed: Callable[[Path, Exception], None] | None = None
+    paths: Sequence[Path],
+    out: Path,
+    extractor: Extractor,
+    failed: Callable[[Path, Exception], None] | None = None,
+    kind: str = "safetensors",
 ) -> Iterator[Path]:
-    """Write the features of each video into `out`, and give the file when it is there. Videos of the same name are told
-    apart by their folder's. failed: called with what cannot be read, which is then left out; None raises it."""
-    out.mkdir(parents=True, exist_ok=True)
-    for path, name in zip(paths, file_names(paths), strict=True):
-        target = out / f"{name}{SUFFIX}"
+    """Write the features of each video into `out`, and give the file when it is there; arguments and errors as
+    `targets`. failed: called with what cannot be read, which is then left out; None raises it."""
+    for path, target in zip(paths, targets(paths, out, kind), strict=True):
         if not is_done(target, extractor.made_by):
             try:
                 info = probe(path)
@@ -134,24 +163,37 @@ def extract(
         yield target
 
 
-def file_names(paths: Sequence[Path]) -> list[str]:
-    """A name for each video: its own, with its folder's before it where two would be alike. ValueError where even that
-    does not tell them apart."""
+def targets(paths: Sequence[Path], out: Path, kind: str = "safetensors") -> list[Path]:
+    """The file of each video in `out`: its own name, with its folder's before it where two would be alike. kind: one of
+    FORMATS. ValueError where even that does not tell them apart, for another kind, and where `out` holds a file of the
+    other kind of the same video, since a reader could not choose between the two."""
+    if kind not in FORMATS:
+        raise ValueError(f"format is {kind!r}; choose one of {', '.join(FORMATS)}")
     stems = [p.stem for p in paths]
     names = [s if stems.count(s) == 1 else f"{p.parent.name}-{s}" for p, s in zip(paths, stems, strict=True)]
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise ValueError(
-            f"several videos would be written to {twice[0]}{SUFFIX}; extract them into folders of their own"
+            f"several videos would be written to {twice[0]}.{kind}; extract them into folders of their own"
         )
-    return names
+    others = [out / f"{name}.{other}" for other in FORMATS if other != kind for name in names]
+    if there := [path for path in others if path.exists()]:
+        raise ValueError(f"{there[0]} is there already; write .{kind} files into another folder, or remove it")
+    return [out / f"{name}.{kind}" for name in names]
 
 
 def save(path: Path, features: np.ndarray, about: About) -> None:
-    """Write features (n, D) whole or not at all."""
+    """Write features (n, D) whole or not at all, as the suffix says."""
     from safetensors.numpy import save as to_bytes
 
-    header = {k: str(v) for k, v in asdict(about).items()}
-    data = to_bytes({"features": np.ascontiguousarray(features, np.float16)}, header)
+    header, rows = {k: str(v) for k, v in asdict(about).items()}, np.ascontiguousarray(features, np.float16)
+    if path.suffix == ".npy":
+        text = json.dumps(header, indent=1) + "\n"
+        # Features that are there without it are made again, so that they come first.
+        path.with_suffix(".json").unlink(missing_ok=True)
+        write_atomic(path, lambda file: np.save(file, rows))
+        write_atomic(path.with_suffix(".json"), lambda file: file.write(text.encode()))
+        return
+    data = to_bytes({"features": rows}, header)
     write_atomic(path, lambda file: file.write(data))
 
 
@@ -160,12 +202,16 @@ def load(path: Path) -> tuple[np.ndarray, About]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, "numpy") as file:
-            features, header = file.get_tensor("features"), file.metadata() or {}
+        if path.suffix == ".npy":
+            header = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            features = np.load(path, allow_pickle=False)
+        else:
+            with safe_open(path, "numpy") as file:
+                features, header = file.get_tensor("features"), file.metadata() or {}
         about = About(
             header["video"], header["made_by"], float(header["fps"]), int(header["frames"]), int(header["snippet"])
         )
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, EOFError, OSError) as error:
         raise ValueError(f"{path}: not a file of snippet features ({error}); write it with tvad extract") from None
     if features.ndim != 2 or not len(features) or not np.isfinite(features).all():
         raise ValueError(
