@@ -62,6 +62,7 @@ def test_learning_rates() -> None:
         ({"drops": (0.5, 1.0)}, "shares of the run"),
         ({"resample": "cut"}, r"resample is 'cut'; choose one of \['pad', 'stretch', 'window'\]"),
         ({"precision": "fp16"}, "precision is 'fp16'"),
+        ({"optimizer": "sgd"}, r"optimizer is 'sgd'; choose one of \['adamw', 'adam'\]"),
     ],
 )
 def test_a_wrong_configuration_is_named(wrong: dict[str, Any], line: str) -> None:
@@ -93,6 +94,27 @@ def test_weight_decay_may_spare_biases_and_norms() -> None:
     assert len(whole) == 1 and len(whole[0]["params"]) == len(matrices["params"]) + len(flat["params"])
     assert flat["weight_decay"] == 0.0 and {p.ndim for p in flat["params"]} == {1}
     assert any(p is head.beta for p in flat["params"])
+
+
+@pytest.mark.parametrize(("name", "make"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_the_optimizer_is_the_one_that_was_asked_for(
+    name: str, make: Any, videos: list[WeakVideo], tmp_path: Path
+) -> None:
+    """Specification of CLIP-TSA, "Training": Adam, whose weight decay is a part of the gradient."""
+    store = FeatureStore(videos)
+    config = replace(QUICK, steps=2, optimizer=name, weight_decay=0.5, clip_norm=0.0, warm_up=0.0, schedule="constant")
+    own = plan("mil_ranking", dropout=0.0)
+    found = fit(own, store, None, tmp_path, config, quiet).head
+    head = own.make(store, config.seed).train()
+    optimizer = make(head.parameters(), config.lr, weight_decay=0.5)
+    for step in range(2):
+        batch = batch_at(store, config, step)
+        optimizer.zero_grad()
+        head.loss(head(batch.x, batch.mask), batch.y, batch.mask)["total"].backward()
+        optimizer.step()
+    for key, value in head.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[key], value)
+    assert ("optimizer" in identity(own, head, store, None, config)["training"]) == (name == "adam")
 
 
 class Pair(NamedTuple):

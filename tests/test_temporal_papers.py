@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from temporal_fakes import SMALL as SMALL_SETTINGS
 
+from training.datasets.weak import WeakVideo
 from training.score_files import Prediction
+from training.temporal.evaluate import Scoring, predict
 from training.temporal.papers import against_frames, main, set_of
-from tvad.temporal.registry import HEADS
+from tvad.temporal.registry import HEADS, SavedHead
 
 FLAGS = ["--", "--steps", "12", "--every", "6", "--normal", "4", "--anomalous", "4", "--length", "8", "--lr", "1e-3"]
 SMALL = "mil_ranking hidden=8 small=4"
@@ -64,6 +66,27 @@ def test_train_score_and_measure(tmp_path: Path, capsys: pytest.CaptureFixture[s
     # It goes on where it was: nothing is left to train.
     assert main([*told, *FLAGS]) == 0
     assert capsys.readouterr().out.strip().splitlines()[-1] == row
+
+
+def test_videos_are_scored_as_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Specifications of MIL ranking and AFR, "Inference": 32 segments, painted; levels interpolated to frames. Every
+    other head reads all snippets of a video at once."""
+    home, features, _ = lists(tmp_path)
+    asked: list[Scoring] = []
+
+    def spy(saved: SavedHead, videos: list[WeakVideo], out: Path, scoring: Scoring) -> list[Path]:
+        asked.append(scoring)
+        return predict(saved, videos, out, scoring)
+
+    monkeypatch.setattr("training.temporal.papers.predict", spy)
+    rows = [as_row(name) for name in ("mil_ranking", "afr", "clip_tsa")]
+    told = [str(home), *rows, "--features", str(features), "--out", str(tmp_path / "runs")]
+    flags = ["--", "--steps", "2", "--every", "2", "--normal", "2", "--anomalous", "2", "--length", "8"]
+    assert main([*told, *flags]) == 0
+    assert [(s.segments, s.frames) for s in asked] == [(32, False), (0, True), (0, False)]
+    assert all(s.block > 10_000 for s in asked)
+    sizes = [np.load(path)["scores"].size for path in sorted((tmp_path / "runs").rglob("Abuse100_x264.npz"))]
+    assert sorted(sizes) == [9, 9, 9 * 16]
 
 
 def as_row(name: str) -> str:

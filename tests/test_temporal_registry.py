@@ -86,6 +86,31 @@ def test_recipes_are_those_of_the_config_and_of_the_loop(name: str, data: str) -
     TemporalTrainConfig(**recipe.training)
 
 
+PUBLISHED = {
+    # normal + anomalous items an update, rate, decay, and what else the specifications' "Training" and "Recipe" say
+    ("mil_ranking", UCF): (30, 30, 1e-4, 0.0, {"length": 32, "epochs": 50}),
+    ("clip_tsa", UCF): (16, 16, 1e-3, 5e-3, {"length": 32, "steps": 4000, "optimizer": "adam", "clip_norm": 0.0}),
+    ("clip_tsa", XD): (16, 16, 1e-3, 5e-3, {"length": 32, "steps": 4000, "optimizer": "adam"}),
+    ("vadclip", UCF): (64, 64, 2e-5, 0.01, {"length": 256, "epochs": 10, "drops": (0.4, 0.8)}),
+    ("vadclip", XD): (48, 48, 1e-5, 0.01, {"length": 256, "epochs": 10, "drops": (0.3, 0.6)}),
+    ("dsanet", UCF): (64, 64, 7e-5, 0.01, {"length": 256, "epochs": 10, "clip_norm": 1.0}),
+    ("dsanet", XD): (48, 48, 1e-5, 0.01, {"length": 256, "epochs": 10, "clip_norm": 1.0}),
+    ("refinevad", UCF): (32, 32, 1e-4, 0.01, {"length": 256, "epochs": 30, "warm_up": 0.03, "clip_norm": 1.0}),
+    ("finevad", UCF): (32, 32, 1e-5, 0.01, {"length": 256, "epochs": 10, "drops": (0.4, 0.8)}),
+    ("afr", UCF): (30, 30, 1e-5, 0.01, {"length": 128, "steps": 2000, "patience": 15, "decay_all": False}),
+    ("afr", XD): (30, 30, 5e-5, 0.01, {"length": 256, "steps": 2000, "resample": "window", "clip_norm": 1.0}),
+}
+
+
+@pytest.mark.parametrize(("name", "data"), PUBLISHED)
+def test_recipes_are_the_published_ones(name: str, data: str) -> None:
+    found = TemporalTrainConfig(**HEADS[name].recipes[data].training)
+    normal, odd, lr, decay, more = PUBLISHED[name, data]
+    assert (found.normal, found.anomalous, found.lr, found.weight_decay) == (normal, odd, lr, decay)
+    assert {key: getattr(found, key) for key in more} == more
+    assert found.optimizer == more.get("optimizer", "adamw")
+
+
 def test_wrong_names_settings_and_texts_are_named() -> None:
     with pytest.raises(ValueError, match=r"no head is called 'vad'; choose one of mil_ranking, clip_tsa"):
         make_head("vad", WIDTH)

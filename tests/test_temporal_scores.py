@@ -16,12 +16,12 @@ from training.evaluate_scores import main as evaluate_main
 from training.temporal import texts
 from training.temporal.batches import FeatureStore, segment_means
 from training.temporal.command import main, parse
-from training.temporal.evaluate import Scoring, block_edges, frame_labels, score_video, selection
+from training.temporal.evaluate import Scoring, block_edges, frame_labels, predict, score_video, selection
 from training.temporal.evaluate import main as score_main
 from tvad.temporal.base import HeadOutput, TemporalHead
 from tvad.temporal.clip_text import LearnedContext
 from tvad.temporal.mil_ranking import MilRanking, MilRankingConfig, paint
-from tvad.temporal.registry import load_head, save_head
+from tvad.temporal.registry import SavedHead, load_head, make_head, save_head
 from tvad.temporal.text import FixedText
 
 
@@ -45,6 +45,17 @@ def test_class_names_become_words() -> None:
         "car on fire",
         "ufo",
     ]
+
+
+def test_clip_reads_the_labels_as_the_published_code_gives_them(monkeypatch: Any, tmp_path: Path) -> None:
+    """Specification of VadCLIP, "Text branch": bare labels in lower case; XD-Violence's codes as words."""
+    made: list[list[str]] = []
+    monkeypatch.setattr(texts, "read_clip_text", lambda folder: (None, None))
+    monkeypatch.setattr(texts, "PromptedClip", lambda clip, tokenizer, words: made.append(words))
+    for head in ("vadclip", "finevad"):
+        texts.make_text(str(tmp_path), head, ("normal", "RoadAccidents", "B6", "car_on fire"))
+    assert made[0] == ["normal", "roadaccidents", "car accident", "car on fire"]
+    assert made[1] == [*made[0], "anomaly"]
 
 
 def test_each_head_gets_the_texts_it_wants(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -142,6 +153,27 @@ def test_figures_by_hand(tmp_path: Path) -> None:
     )
     unknown = FeatureStore([made_of[0], replace(made_of[1], segments=None)])
     assert "frame_auc" not in selection(Ramp(), unknown)
+
+
+def test_afr_may_say_the_frames_itself(tmp_path: Path) -> None:
+    """Specification of AFR, "Inference": each level is interpolated to frames, then the levels are averaged."""
+    head = make_head("afr", WIDTH, **SMALL["afr"])
+    x = np.random.default_rng(0).normal(size=(2, 7, WIDTH)).astype(np.float32)
+    found = score_video(head, x, Scoring(frames=True))
+    mask = torch.ones(2, 7, dtype=torch.bool)
+    with torch.no_grad():
+        wanted = head.eval().frame_scores(head(torch.from_numpy(x), mask), mask).mean(0)
+    np.testing.assert_allclose(found.scores, wanted.numpy(), atol=1e-6)
+    assert found.scores.shape == (112,) and len(set(found.scores[:16].tolist())) > 1
+    assert score_video(make_head("mil_ranking", WIDTH), x, Scoring(frames=True)).scores.shape == (7,)
+    # Cut or held at the end of its video, and said to be of frames.
+    for frames, size in ((None, 112), (100, 100), (120, 120)):
+        np.save(tmp_path / "v.npy", x)
+        video = WeakVideo("v", (), (tmp_path / "v.npy",), "v", frames)
+        (path,) = predict(SavedHead("afr", head, ("normal",), {}), [video], tmp_path / "out", Scoring(frames=True))
+        with np.load(path) as file:
+            assert file["scores"].shape == (size,) and int(file["frames"]) == size
+            np.testing.assert_allclose(file["scores"][:100], wanted[:100].numpy(), atol=1e-6)
 
 
 # The commands

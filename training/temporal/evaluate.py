@@ -12,7 +12,7 @@ Next: training/temporal/state.py
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,7 @@ from tvad.evidence import write_atomic
 from tvad.temporal.base import TemporalHead
 from tvad.temporal.constants import SNIPPET
 from tvad.temporal.mil_ranking import paint
-from tvad.temporal.reading import width_of
+from tvad.temporal.reading import inner, width_of
 from tvad.temporal.registry import SavedHead, load_head
 from tvad.weights import MissingWeights
 
@@ -37,7 +37,8 @@ CROPS = ("mean", "first")
 
 
 class Scored(NamedTuple):
-    """scores (n,) in [0, 1], class_probs (n, C + 1) or None; float32."""
+    """scores (n,) in [0, 1], class_probs (n, C + 1) or None; float32. With `Scoring.frames` and a head that has scores
+    of frames: scores (16 * n,) and no class_probs."""
 
     scores: np.ndarray
     class_probs: np.ndarray | None
@@ -47,11 +48,13 @@ class Scored(NamedTuple):
 class Scoring:
     """How whole videos are scored. block: a longer video is cut into pieces of so many snippets at most, each for
     itself: memory does not grow with its length. segments: it is brought to so many means first, whose scores are
-    painted on its snippets, as Sultani et al. do with 32; 0 scores the snippets themselves."""
+    painted on its snippets, as Sultani et al. do with 32; 0 scores the snippets themselves. frames: where a head has a
+    way of its own from its levels to frames (AFR), take it."""
 
     block: int = BLOCK
     segments: int = 0
     crops: str = "mean"
+    frames: bool = False
 
     def __post_init__(self) -> None:
         if self.block < 1 or self.segments < 0:
@@ -93,8 +96,10 @@ def _score(head: TemporalHead, x: np.ndarray, scoring: Scoring) -> Scored:
     with torch.no_grad():
         for begin, end in pairwise(at):
             part = torch.from_numpy(short[begin:end])[None].to(device)
-            out = head(part, torch.ones(1, end - begin, dtype=torch.bool, device=device))
-            scores.append(out.scores[0].float().cpu())
+            mask = torch.ones(1, end - begin, dtype=torch.bool, device=device)
+            out = head(part, mask)
+            own = getattr(inner(head), "frame_scores", None) if scoring.frames else None
+            scores.append((out.scores if own is None else own(out, mask))[0].float().cpu())
             if out.class_probs is not None:
                 probs.append(out.class_probs[0].float().cpu())
     found = [torch.cat(scores)] + ([torch.cat(probs)] if probs else [])
@@ -166,6 +171,11 @@ def predict(saved: SavedHead, videos: Sequence[WeakVideo], out: Path, scoring: S
     written = []
     for video in videos:
         scored = score_video(saved.head, store.whole(video), scoring)
+        steps = store.shapes[video.features[0]][1]
+        if scored.scores.size != steps:  # of frames
+            frames = video.frames or SNIPPET * steps
+            scored = Scored(repeat_snippets(scored.scores, frames, 1), None)
+            video = replace(video, frames=frames)
         written.append(write_prediction(out, video, scored, saved.names))
     return written
 

@@ -33,6 +33,7 @@ from tvad.temporal.registry import UCF, SavedHead, load_head, make_head, save_he
 
 SCHEDULES = ("cosine", "drops", "constant")
 SELECTS = ("auto", "video", "frame")
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 Say = Callable[[str], None]
 
 
@@ -43,7 +44,8 @@ class TemporalTrainConfig:
     "window" (a longer one by a random piece).
 
     lr: highest, after a warm-up over a share of the steps; then "cosine" down to a twentieth, "drops" to a tenth at
-    each of these shares of the run, or "constant". weight_decay: of all weights, or without decay_all of matrices only.
+    each of these shares of the run, or "constant". optimizer: "adamw", or "adam", whose decay is part of the gradient.
+    weight_decay: of all weights, or without decay_all of matrices only.
     clip_norm: 0 for none. every: updates between two selections; None: 20 in a run. patience: selections without a
     better figure before a run ends, 0 for never. select: by the AUC of "video" or "frame"; "auto": by frames where
     segments are known. precision: "no" or "bf16".
@@ -59,6 +61,7 @@ class TemporalTrainConfig:
     schedule: str = "cosine"
     warm_up: float = 0.03
     drops: tuple[float, ...] = (0.4, 0.8)
+    optimizer: str = "adamw"
     weight_decay: float = 0.01
     decay_all: bool = True
     clip_norm: float = 1.0
@@ -83,6 +86,7 @@ class TemporalTrainConfig:
         if not 0 <= self.warm_up < 1 or not all(0 < drop < 1 for drop in self.drops):
             raise ValueError(f"warm_up is {self.warm_up}, drops are {self.drops}; they are shares of the run, below 1")
         choices = {"resample": RESAMPLES, "schedule": SCHEDULES, "select": SELECTS, "precision": ("no", "bf16")}
+        choices["optimizer"] = tuple(OPTIMIZERS)
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {list(known)} (--{name})")
@@ -151,7 +155,8 @@ def fit(
     steps, every = config.steps or 1, config.every or 1
     head = plan.make(store, config.seed)
     files = RunFiles(out, identity(plan, head, store, validation, config))
-    optimizer = torch.optim.AdamW(groups_of(head, config), config.lr, weight_decay=config.weight_decay)
+    make = OPTIMIZERS[config.optimizer]
+    optimizer = make(groups_of(head, config), config.lr, weight_decay=config.weight_decay)
     progress = files.resume(head, optimizer)
     first = step = progress.step
     if main:
@@ -272,7 +277,8 @@ def identity(
     plan: Plan, head: TemporalHead, store: FeatureStore, validation: FeatureStore | None, config: TemporalTrainConfig
 ) -> dict[str, Any]:
     """What must be the same for a run to be gone on with."""
-    free = {"threads", "log_every"}
+    # Runs of before there was a choice of optimizer go on, too.
+    free = {"threads", "log_every"} | ({"optimizer"} if config.optimizer == "adamw" else set())
     return {
         "head": plan.head,
         "settings": asdict(head.config),  # type: ignore[call-overload]

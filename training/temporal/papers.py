@@ -8,7 +8,8 @@ or xd_CLIP_rgb.csv, xd_CLIP_rgbtest.csv and annotations.txt. Their paths are ano
 end of its path below --features. A ROW is a head, or a head with settings; none: every head, with the settings
 published for the data set. What stands after `--` are flags of `tvad train temporal`. Every crop of the training list
 is an item of its own, 15 % of the videos are held back to select on, never the test list; it is measured once, by the
-reference alignment and mAP of the data set (docs: evaluation). --gt: the 16 * n labels of all test videos one after
+reference alignment and mAP of the data set. Videos are scored whole, as published: by 32 segments for MIL ranking, by
+AFR's own way from its levels to frames. --gt: the 16 * n labels of all test videos one after
 the other (gt_ucf.npy, gt.npy of VadCLIP), measured beside the annotation. A run that was interrupted goes on.
 Next: training/temporal/compare.py
 """
@@ -29,7 +30,8 @@ from training.score_files import Prediction, read_predictions, read_truth
 from training.temporal.command import main as train
 from training.temporal.command import parse
 from training.temporal.compare import FRAMES, divided, lines
-from training.temporal.evaluate import predict
+from training.temporal.evaluate import Scoring, predict
+from tvad.temporal.mil_ranking import SEGMENTS
 from tvad.temporal.registry import HEADS, UCF, XD, load_head
 from tvad.weights import MissingWeights
 
@@ -51,6 +53,10 @@ SETS = (
 )
 
 
+WHOLE = 1 << 20  # snippets: longer than any video of either data set
+SCORINGS = {"mil_ranking": Scoring(WHOLE, SEGMENTS), "afr": Scoring(WHOLE, frames=True)}
+
+
 def set_of(folder: Path) -> DataSet:
     """The data set whose lists a folder holds. ValueError where some are missing."""
     for own in SETS:
@@ -64,7 +70,9 @@ def set_of(folder: Path) -> DataSet:
 
 def against_frames(predictions: Mapping[str, Prediction], order: Sequence[str], gt: np.ndarray) -> dict[str, float]:
     """AUC and AP against labels of frames (16 * n of all videos in `order`,). ValueError where there are others."""
-    scores = np.concatenate([np.repeat(predictions[name].scores, SNIPPET) for name in order])
+    given = [predictions[name] for name in order]
+    # What holds as many scores as frames says so (AFR).
+    scores = np.concatenate([np.repeat(p.scores, 1 if p.frames == p.scores.size else SNIPPET) for p in given])
     if gt.shape != scores.shape or not np.isin(gt, (0, 1)).all():
         raise ValueError(f"labels of frames {gt.shape}; expected {scores.shape} of 0 and 1, {SNIPPET} a snippet")
     truth = gt.astype(bool)
@@ -74,7 +82,8 @@ def against_frames(predictions: Mapping[str, Prediction], order: Sequence[str], 
 def measured(run: Path, lists: Path, own: DataSet, features: Path, gt: Path | None) -> dict[str, float]:
     """Score the test list by the head in `run`, into run/scores, and measure it."""
     videos = read_videos(lists / own.test, features)
-    predict(load_head(run), videos, run / "scores")
+    saved = load_head(run)
+    predict(saved, videos, run / "scores", SCORINGS.get(saved.name, Scoring(WHOLE)))
     found = read_predictions(run / "scores")
     truth = read_truth(lists / own.truth, names=[v.name for v in videos])
     report = evaluate(found, truth, Protocol("reference", map_mode=own.map_mode, draws=0))["figures"]["raw"]

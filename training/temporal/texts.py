@@ -33,15 +33,21 @@ def words_of(name: str) -> str:
     return " ".join(part for part in _JOINED.split(name) if part).casefold() or NORMAL
 
 
+def label_of(name: str) -> str:
+    """A class name as the published code gives it to CLIP: what is written as one word stays one, "roadaccidents"."""
+    return XD_CLASSES.get(name) or " ".join(re.split(r"[_\-\s]+", name)).strip().casefold() or NORMAL
+
+
 def make_text(kind: str, head: str, names: Sequence[str], recipe: str = UCF) -> TextTower | None:
     """The tower of a new head, as published for a data set; None for one that compares with no texts. ValueError or
     OSError where there is no CLIP model."""
     if not head_info(head).text:
         return None
-    words = [words_of(name) for name in names] + ([ANY] if head == "finevad" else [])
+    published = kind not in ("auto", "minilm", "random")
+    words = [(label_of if published else words_of)(name) for name in names] + ([ANY] if head == "finevad" else [])
     if kind == "random":
         return random_text(words, RANDOM_WIDTH)
-    if kind not in ("auto", "minilm"):
+    if published:
         if not Path(kind).is_dir():
             raise ValueError(f"text is {kind!r}; choose auto, minilm, random, or the folder of a CLIP model")
         clip, tokenizer = read_clip_text(kind)

@@ -84,7 +84,9 @@ HEADS: dict[str, HeadInfo] = {
         recipes={
             name: Recipe(
                 {"share": share},
-                _CALM | {"normal": 16, "anomalous": 16, "steps": 4000, "lr": 1e-3, "weight_decay": 5e-3},
+                _CALM
+                | {"normal": 16, "anomalous": 16, "steps": 4000, "optimizer": "adam", "lr": 1e-3}
+                | {"weight_decay": 5e-3},
             )
             for name, share in ((UCF, 0.95), (XD, 0.9))
         },
