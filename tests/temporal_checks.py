@@ -107,7 +107,7 @@ def check_same_twice(make: Maker) -> None:
 
 
 def check_learns(make: Maker, rate: float = 3e-3, steps: int = 200, share: float = 0.2) -> None:
-    """On four videos that can be told apart the classification part of the loss falls below a share of its start."""
+    """On four videos that can be told apart the loss falls below a share of its start."""
     torch.manual_seed(0)
     head = make().train()
     dice = torch.Generator().manual_seed(1)
@@ -146,6 +146,8 @@ def check_saved(make: Maker) -> None:
     for left, right in zip(outputs(out), outputs(same), strict=True):
         assert torch.equal(left, right)
     torch.testing.assert_close(out.scores, half.scores.float(), rtol=0.1, atol=0.1)
+    if out.class_probs is not None and half.class_probs is not None:
+        torch.testing.assert_close(out.class_probs, half.class_probs.float(), rtol=0.1, atol=0.1)
 
 
 ALL = (

@@ -15,6 +15,7 @@ from tvad.temporal.lgt import (
     distance_graph,
     similarity_graph,
     thresholded_cosines,
+    to_blocks,
 )
 
 
@@ -125,6 +126,18 @@ def test_a_padded_video_is_as_one_alone() -> None:
             alone = x[n : n + 1, :length], mask[n : n + 1, :length]
             torch.testing.assert_close(together[n : n + 1, :length], model(*alone), rtol=1e-4, atol=1e-5)
     assert not together[~mask].any()
+
+
+def test_a_length_of_whole_blocks_makes_no_further_block() -> None:
+    """Specification of VadCLIP, "Ambiguities": the published code adds a block of zeros there."""
+    for steps, count in ((256, 1), (512, 2), (513, 3)):
+        assert to_blocks(torch.ones(2, steps, 3), 256).shape == (2 * count, 256, 3)
+    model, seen = adapter(), []
+    model.layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[0]))
+    x, mask, _ = batch(lengths=(32,), steps=32)
+    with torch.no_grad():
+        model(x, mask)
+    assert seen == [8]  # windows of 4 steps
 
 
 def test_longer_inputs_are_blocks_of_their_own() -> None:

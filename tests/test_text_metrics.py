@@ -14,6 +14,7 @@ from training.text_metrics import (
     corpus_bleu,
     expected_calibration_error,
     said_yes,
+    sentence_bleu,
     tokens_13a,
     yes_no,
 )
@@ -35,6 +36,32 @@ CAR = "a red car stops near the gate"
 )
 def test_worked_values(answers: list[str], references: list[list[str]], score: float) -> None:
     assert corpus_bleu(answers, references).score == pytest.approx(score, abs=1e-4)
+
+
+def test_parts_of_the_worked_values() -> None:
+    """evaluation.md, section 6: the precisions, the brevity penalty and the mean of the sentences."""
+    found = corpus_bleu([WALKS], [[RUNS]])
+    assert found.precisions == pytest.approx([100 * p for p in (6 / 7, 4 / 6, 2 / 5, 1 / 4)])
+    assert (found.brevity, 100 * 0.0571429**0.25) == (1.0, pytest.approx(found.score, abs=1e-4))
+    short = corpus_bleu(["the person runs from left"], [[RUNS]])
+    assert short.precisions == pytest.approx([100] * 4) and short.brevity == pytest.approx(math.exp(1 - 7 / 5))
+    each = [corpus_bleu([a], [[b]]).score for a, b in ((WALKS, RUNS), (CAR, CAR))]
+    assert sum(each) / 2 == pytest.approx(74.4462, abs=1e-4)  # and not the corpus's 76.2787
+
+
+@pytest.mark.parametrize(
+    ("answers", "references", "score"),
+    [
+        ([WALKS], [[RUNS]], 48.8923),
+        ([WALKS, CAR], [[RUNS], [CAR]], 74.4462),
+        (["a man runs"], [["a man runs"]], 57.57),
+        ([RUNS], [[RUNS]], 100.0),
+        (["", RUNS], [[RUNS], [RUNS]], 50.0),
+    ],
+)
+def test_worked_values_of_sentences(answers: list[str], references: list[list[str]], score: float) -> None:
+    """evaluation.md, section 6: nltk's mean of sentences, smoothing method 4."""
+    assert sentence_bleu(answers, references) == pytest.approx(score, abs=5e-3)
 
 
 def test_case_is_ignored_unless_asked() -> None:

@@ -78,6 +78,18 @@ def test_ucf_crimes_plain_list_says_labels_by_folders(tmp_path: Path) -> None:
     assert [v.labels for v in read_videos(path)] == [("Abuse",), ()]
 
 
+def test_classes_stand_in_the_order_of_the_papers() -> None:
+    """Specification of the heads, "Shared data conventions": whatever the order of the list."""
+    ucf = [
+        "Abuse", "Arrest", "Arson", "Assault", "Burglary", "Explosion", "Fighting", "RoadAccidents", "Robbery",
+        "Shooting", "Shoplifting", "Stealing", "Vandalism",
+    ]  # fmt: skip
+    xd = ["B1", "B2", "B4", "B5", "B6", "G"]
+    for order in (ucf, xd):
+        videos = [video(f"v{n}", label) for n, label in enumerate(reversed(order))]
+        assert class_names([*videos, video("calm")]) == ("normal", *order)
+
+
 def test_the_real_list_of_ucf_crime(real_data: Path, tmp_path: Path) -> None:
     lists = real_data / "ucf_crime" / "lists"
     names = [line.split(",")[0].rpartition("/")[2] for line in (lists / "ucf_CLIP_rgbtest.csv").read_text().split()]

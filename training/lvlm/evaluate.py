@@ -30,7 +30,14 @@ from training.lvlm.data import Example, Simulated
 from training.lvlm.tuned import Tuned, quick
 from training.ship import note
 from training.slots import slot_scores
-from training.text_metrics import balanced_interval, corpus_bleu, expected_calibration_error, said_yes, yes_no
+from training.text_metrics import (
+    balanced_interval,
+    corpus_bleu,
+    expected_calibration_error,
+    said_yes,
+    sentence_bleu,
+    yes_no,
+)
 from tvad.evidence import write_atomic
 from tvad.lvlm.adapter import FILES, Adapter
 from tvad.lvlm.tokens import RaeConfig
@@ -112,6 +119,8 @@ def report(answered: Answered, yes: tuple[float, float] = (1.0, 0.0), draws: int
         pairs = [(answered.said[n][turn], answered.asked[n][turn]) for n in rows]
         found[name] = with_interval(_bleu, pairs, sources, draws)
         found[f"{name}_one_reference"] = _bleu(pairs, first_only=True)
+        if pairs:
+            found[f"{name}_sentences"] = sentence_bleu([a for a, _ in pairs], [qa.references for _, qa in pairs])
     texts = [" ".join(answered.said[n]) for n in rows]
     slots: dict[str, Any] = {}
     for name in ("class", "action", "colour", "direction", "start", "end", "entry", "exit"):
