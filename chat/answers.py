@@ -7,21 +7,40 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chat import facts
+from chat.conversation import Turn
+from chat.deeds import done
 from chat.facts import capital, named, seconds, stretch
 from chat.focus import matches
-from chat.lexicon import arrow, cells_for, colours_in, opposed, plural, same_cell
-from chat.questions import APPEARANCE, COUNT, LABEL, MOTION, SURE, UNKNOWN, WHAT, WHEN, WHERE, WHETHER, WHY, Question
+from chat.harm import harm, untold
+from chat.lexicon import arrow, cells_for, colours_in, deeds, kin, opposed, plural, same_cell, singular
+from chat.nothing import ASKS, asks_length, confidence, counts_findings, length_of
+from chat.questions import (
+    APPEARANCE,
+    COUNT,
+    DEED,
+    HARM,
+    LABEL,
+    MOTION,
+    SURE,
+    UNKNOWN,
+    WHAT,
+    WHEN,
+    WHERE,
+    WHETHER,
+    WHY,
+    Question,
+)
+from chat.standing import how_sure, otherwise, seen, warned
 from heatmap.motion import place
 from tvad.evidence import Event, Evidence, Track
-
-SURE_FROM = 0.8  # confidence from which "are you sure?" is answered with yes
 
 
 @dataclass(frozen=True)
 class View:
     """What an answer is made from. event: the one in focus, else the strongest; None when there is none.
 
-    chosen: the person named it; then nothing is said of the others.
+    chosen: the person named it; then nothing is said of the others. stand: the turn that said whether there is an
+    anomaly.
     """
 
     evidence: Evidence
@@ -29,54 +48,12 @@ class View:
     event: Event | None
     track: Track | None
     chosen: bool
+    stand: Turn | None = None
 
     @property
     def rest(self) -> list[Event]:
         """The other events, when they may be meant too."""
         return [] if self.chosen else [e for e in self.evidence.events if e is not self.event]
-
-
-# --- nothing anomalous --------------------------------------------------------------------------------------------
-
-
-def _below(evidence: Evidence) -> str:
-    """That the threshold was not reached, with the highest score where it is known."""
-    threshold = f"the threshold {evidence.threshold:.2f}"
-    # A score just below the threshold may be rounded up to it, which would read as a contradiction.
-    if evidence.peak_score is None or f"{evidence.peak_score:.2f}" >= f"{evidence.threshold:.2f}":
-        return f"no score reached {threshold}"
-    return f"the highest score, {evidence.peak_score:.2f}, stays below {threshold}"
-
-
-def nothing_found(evidence: Evidence, question: Question, kind: str) -> str:
-    """Every answer about a video without events starts from that."""
-    below = _below(evidence)
-    whole = f"nothing anomalous was found in {seconds(evidence.video.duration_s)} of video"
-    if kind == WHEN and _asks_length(question):
-        return _length(evidence)
-    if kind == LABEL:
-        return f'No: {whole}, so nothing labelled "{question.thing}"; normal things are not listed.'
-    if kind in (WHETHER, WHAT):
-        first = "Yes, as far as can be seen: " if question.asks_normal else "No: "
-        return f"{first}{whole}; {below}. {_confidence(evidence)}"
-    if kind == COUNT:
-        return "None: 0 anomalous events were found."
-    if kind == WHY:
-        return (
-            f"{capital(below)}{facts.alarm_rate(evidence)}. "
-            f"The video was compared with {facts.compared_with(evidence)}.{_warned(evidence)}"
-        )
-    if kind == SURE:
-        return _how_sure(evidence, question) + _warned(evidence)
-    lead = "No: " if question.yes_no and kind != UNKNOWN else ""
-    about = {WHEN: "no time to give", WHERE: "no place to show", MOTION: "nothing to follow"}
-    about[APPEARANCE] = "nothing to describe"
-    tail = f", so there is {about[kind]}." if kind in about else f"; {below}."
-    return lead + (whole if lead else capital(whole)) + tail
-
-
-def _confidence(evidence: Evidence) -> str:
-    return f"Confidence: {evidence.confidence:.0%}."
 
 
 # --- one function a kind ------------------------------------------------------------------------------------------
@@ -89,7 +66,7 @@ def _whether(view: View) -> str:
         return _at_place(view)
     if view.question.says(r"\belse\b|\bother\b|\bmore\b"):
         return _else(view)
-    return f"{lead}{_head(view)} {_confidence(view.evidence)}"
+    return f"{lead}{_head(view)} {confidence(view.evidence)}"
 
 
 def _else(view: View) -> str:
@@ -136,20 +113,10 @@ def _candidates(view: View) -> list[Track]:
     return list({t.id: t for e in by_score for t in facts.tracks_of(view.evidence, e)}.values())
 
 
-def _asks_length(question: Question) -> bool:
-    return question.says(
-        r"how long (is|was) (the|this) (video|clip|footage)|(duration|length) of (the|this) (video|clip)"
-    )
-
-
-def _length(evidence: Evidence) -> str:
-    return f"The video is {seconds(evidence.video.duration_s)} long."
-
-
 def _when(view: View) -> str:
     event, track = view.event, view.track
-    if _asks_length(view.question):
-        return _length(view.evidence)
+    if asks_length(view.question):
+        return length_of(view.evidence)
     if event is None:
         assert track is not None
         return f"{capital(named(track))} is seen {stretch(track.start_s, track.end_s)}."
@@ -263,8 +230,7 @@ def _motion_verdict(question: Question, track: Track) -> str | None:
 def _count(view: View) -> str:
     evidence = view.evidence
     thing = view.question.thing
-    general = not thing or matches_any(thing, "event anomaly incident time alarm thing object track one")
-    if not general:
+    if not counts_findings(thing):
         own = [t for t in evidence.tracks if matches(thing, t)]
         number = f"{len(own)} of {plural('track', len(evidence.tracks))} {'is' if len(own) == 1 else 'are'}"
         return f'{number} labelled "{thing}"{_labels(evidence.tracks)}; normal things are not counted.'
@@ -277,11 +243,6 @@ def _count(view: View) -> str:
         more = len(evidence.events) > 1
         text = ("Yes: " if more == view.question.says(r"more than one|several|many|multiple") else "No: ") + text
     return text + (f" In time order: {facts.others(evidence.events)}." if len(evidence.events) > 1 else "")
-
-
-def matches_any(thing: str, names: str) -> bool:
-    """Whether a counted noun ("events", "anomalies") is one of `names`."""
-    return any(word.rstrip("s").replace("anomalie", "anomaly") in names.split() for word in thing.split())
 
 
 def _labels(tracks: tuple[Track, ...] | list[Track]) -> str:
@@ -318,32 +279,34 @@ def _why(view: View) -> str:
     return (
         f"The score of event {event.id} reaches {event.score:.2f} at {seconds(event.peak_s)}; the threshold is "
         f"{evidence.threshold:.2f}{facts.alarm_rate(evidence)}.{by} Kind: {facts.kind_in_words(event)}."
+        + _also_said(view)
     )
 
 
+def _also_said(view: View) -> str:
+    said = otherwise(view.evidence, view.stand)
+    return f" {said}" if said else ""
+
+
 def _sure(view: View) -> str:
-    text = _how_sure(view.evidence, view.question)
+    text = how_sure(view.evidence, view.question, view.stand)
     if view.event:
         text += (
             f" Event {view.event.id} scores {view.event.score:.2f} against the threshold {view.evidence.threshold:.2f}."
         )
-    return text + _warned(view.evidence)
+    return text + warned(view.evidence)
 
 
-def _how_sure(evidence: Evidence, question: Question) -> str:
-    of = "something is anomalous" if evidence.has_anomaly else "nothing is anomalous"
-    base = "calibrated on this camera's normal footage" if evidence.calibration == "scene" else "uncalibrated"
-    text = f"that {of} has a confidence of {evidence.confidence:.0%} ({base})."
-    if not question.yes_no:
-        return capital(text)
-    sure = evidence.confidence >= SURE_FROM
-    if question.says(r"false|mistake|wrong"):
-        return f"{'No, probably not' if sure else 'Yes, it could be'}: {text}"
-    return f"{'Yes, fairly' if sure else 'No, not fully'}: {text}"
+def _harm(view: View) -> str:
+    about = harm(view.question.text)
+    own = [t for t in _candidates(view) if about == "weapon" and kin(singular(t.label)) & {"weapon"}]
+    if own:
+        return f"Yes: {named(own[0])} is seen {stretch(own[0].start_s, own[0].end_s)}, {_cells(own[0])}."
+    return f"{untold(about)} {seen(view.evidence, view.stand, view.event, view.track)}"
 
 
-def _warned(evidence: Evidence) -> str:
-    return "".join(f" Note: {w.rstrip('.')}." for w in evidence.warnings)
+def _deed(view: View) -> str:
+    return done(view.evidence, deeds(view.question.text), view.stand, view.event, view.chosen)
 
 
 def _label(view: View) -> str:
@@ -352,7 +315,8 @@ def _label(view: View) -> str:
     if own:
         return f"Yes: {named(own[0])} is seen {stretch(own[0].start_s, own[0].end_s)}, {_cells(own[0])}."
     labels = facts.listed([named(t) for t in _candidates(view)[:3]]) or "no track"
-    return f'No: no anomalous thing here is labelled "{thing}", but {labels}; normal things are not listed.'
+    text = f'anomalous here is labelled "{thing}", but {labels}; normal things are not listed.'
+    return f"No: nothing {text}" if view.question.names_one or view.question.back else f"Nothing {text}"
 
 
 def _unknown(view: View) -> str:
@@ -363,8 +327,8 @@ def _unknown(view: View) -> str:
         if view.track
         else "nothing"
     )
-    asks = "what, when, where, how it moves, how many, its looks or why"
-    return f"The evidence does not tell. It holds: {head}. Ask {asks}."
+    text = f"The evidence does not tell. It holds: {head}. {ASKS}"
+    return " ".join(filter(None, [text, otherwise(view.evidence, view.stand)]))
 
 
 ANSWERS: dict[str, Callable[[View], str]] = {
@@ -377,6 +341,8 @@ ANSWERS: dict[str, Callable[[View], str]] = {
     APPEARANCE: _appearance,
     WHY: _why,
     SURE: _sure,
+    HARM: _harm,
+    DEED: _deed,
     LABEL: _label,
     UNKNOWN: _unknown,
 }

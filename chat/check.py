@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from chat import facts
 from chat.claims import Sentence, colour_claims, count_claims, direction_claims, place_claims, sentences, thing_claims
-from chat.conversation import Focus
+from chat.conversation import Focus, Turn
 from chat.facts import stretch
 from chat.focus import matches
 from chat.lexicon import TimeSaid, arrow, cells_for, colours_in, kin, opposed, plural, same_cell
@@ -76,6 +76,16 @@ def _about(sentence: Sentence, evidence: Evidence, focus: Focus) -> _About:
         event = [e for e in evidence.events if e.id == focus.event]
         return _About([evidence.track(focus.track)], event, False)
     return _About(evidence.tracks, evidence.events, False)
+
+
+def against_before(text: str, stand: Turn) -> tuple[str, ...]:
+    """What of a text goes against what was said before on whether there is an anomaly, in `stand`."""
+    said = sentences(text)
+    if stand.verdict and any(s.denies and not (s.limited or s.times) for s in said):
+        return (f"The text says that there is no anomaly; before, it was said that there is one: {stand.answer}",)
+    if stand.verdict is False and any(s.affirms and not s.hedged for s in said):
+        return (f"The text says that there is an anomaly; before, it was said that there is none: {stand.answer}",)
+    return ()
 
 
 # --- yes and no ---------------------------------------------------------------------------------------------------

@@ -19,12 +19,17 @@ class Focus:
 
 @dataclass(frozen=True)
 class Turn:
-    """A question, its answer, what kinds of question it was (chat/questions.py) and what it was about."""
+    """A question, its answer, what kinds of question it was (chat/questions.py) and what it was about.
+
+    verdict: whether the answer says that there is an anomaly, where a language model was asked just that about the
+    whole video; sure: its probability of an anomaly, None where it is not known."""
 
     question: str
     answer: str
     kinds: tuple[str, ...] = ()
     focus: Focus = Focus()
+    verdict: bool | None = None
+    sure: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,3 +51,8 @@ class Conversation:
     def kinds(self) -> tuple[str, ...]:
         """The kinds of the last question that could be answered, for "and the second one?"."""
         return next((turn.kinds for turn in reversed(self.turns) if turn.kinds != (BEYOND,)), ())
+
+    @property
+    def stand(self) -> Turn | None:
+        """The last turn that said whether there is an anomaly; None where none did."""
+        return next((turn for turn in reversed(self.turns) if turn.verdict is not None), None)

@@ -37,12 +37,18 @@ def resolve(question: Question, evidence: Evidence, conversation: Conversation) 
     if unknown := _missing(question, evidence):
         return Resolved(kinds, conversation.focus, unknown)
     named = _named(question, evidence, conversation)
-    if (way := _AROUND.search(question.text)) and question.span_s is None and set(kinds) <= FRESH and evidence.events:
+    if (way := _AROUND.search(question.text)) and asks_around(question, kinds) and evidence.events:
         return _neighbour(way[1].lower(), kinds, named or conversation.focus, evidence)
     if named is not None:
         return Resolved(kinds, named)
     whole_video = question.everything or (set(kinds) <= FRESH and not question.back)
     return Resolved(kinds, Focus() if whole_video else conversation.focus)
+
+
+def asks_around(question: Question, kinds: tuple[str, ...] = ()) -> bool:
+    """Whether it asks what is before or after something: "what happened before that?". kinds: of the question before,
+    where it goes on with that."""
+    return question.span_s is None and set(kinds or question.kinds) <= FRESH and bool(_AROUND.search(question.text))
 
 
 def _neighbour(way: str, kinds: tuple[str, ...], focus: Focus, evidence: Evidence) -> Resolved:

@@ -1,4 +1,4 @@
-"""Words of questions and answers: numbers, times, places, directions, colours, things. Reads text, knows no evidence.
+"""Words of questions and answers: numbers, times, places, directions, deeds, colours, things. No evidence.
 
 English only. Used on what people ask (chat/questions.py) and on what a language model claims (chat/check.py).
 
@@ -150,6 +150,45 @@ def opposed(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return a[0] * b[0] < 0 or a[1] * b[1] < 0 or a[0] * b[0] + a[1] * b[1] == 0
 
 
+# --- deeds --------------------------------------------------------------------------------------------------------
+
+# What somebody may do, and words for it, of questions and of findings alike.
+_DEEDS: dict[str, str] = {
+    "fighting": r"fight\w*|fought|brawl\w*|punch\w*|hit(?:s|ting)?|beat(?:s|ing|en)?|attack\w*|assault\w*|kick\w*"
+    r"|shov\w+",
+    "falling": r"fall(?:s|ing|en)?|fell|collaps\w+|stumbl\w+|trip(?:s|ped|ping)|slip(?:s|ped|ping)",
+    "running": r"run(?:s|ning)?|ran|sprint\w*|flee(?:s|ing)?|fled|chas(?:e|es|ed|ing)|rush(?:es|ed|ing)?|panic\w*",
+    "cycling": r"cycl(?:e|es|ed|ing)|cyclists?|bicycles?|bik(?:es?|ing)|rid(?:e|es|ing)|rode",
+    "skating": r"skat(?:e|es|ed|ing|er|ers)|skateboard\w*",
+    "driving": r"driv(?:e|es|en|ing(?! licen[cs]e))|drove|park(?:s|ed|ing)",
+    "loitering": r"loiter\w*|linger\w*|hang(?:s|ing) (?:around|about)|wait(?:s|ed|ing)|lurk\w*",
+    "stealing": r"steal\w*|stole\w*|thie(?:f|ves)|theft|rob(?:s|bed|bing|bery)?|snatch\w*|shoplift\w*|burgl\w+"
+    r"|break(?:s|ing)? in",
+    "leaving something behind": r"abandon\w*|left behind|leav(?:e|es|ing) behind|unattended",
+    "climbing": r"climb\w*",
+    "throwing": r"throw(?:s|n|ing)?|threw",
+    "damaging something": r"vandal\w*|smash\w*|graffiti|spray\w*|destroy\w*|damag\w*",
+    "burning": r"burn(?:s|t|ed|ing)?|on fire|fires?|flames?|smok(?:e|es|ing)|blaz(?:e|es|ing)",
+    "exploding": r"explo\w+|blasts?|blew up|blow(?:s|ing)? up",
+    "an accident": r"accidents?|crash\w*|collid\w+|collisions?|run over",
+    "lying down": r"lie(?:s)?|lying|lay",
+    "sitting": r"sit(?:s|ting)?|sat",
+    "standing": r"stand(?:s|ing)?|stood",
+    "walking": r"walk\w*",
+    "jumping": r"jump\w*",
+    "dancing": r"danc(?:e|es|ed|ing)",
+    "carrying something": r"carr(?:y|ies|ied|ying)|hold(?:s|ing)?",
+    "smoking": r"cigarettes?|vap(?:e|es|ing)",
+    "crossing": r"cross(?:es|ed|ing)?|jaywalk\w*",
+}
+_DEED_PATTERNS = {deed: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for deed, words in _DEEDS.items()}
+
+
+def deeds(text: str) -> tuple[str, ...]:
+    """The deeds that a text speaks of."""
+    return tuple(deed for deed, pattern in _DEED_PATTERNS.items() if pattern.search(text))
+
+
 # --- things and colours ------------------------------------------------------------------------------------------
 
 
@@ -178,6 +217,27 @@ def plural(noun: str, count: int) -> str:
 def kin(word: str) -> frozenset[str]:
     """All names of the kinds of thing that `word` (singular) can be; itself alone when it is in no list."""
     return frozenset({word}).union(*(kind for kind in THINGS if word in kind))
+
+
+def is_known(thing: str) -> bool:
+    """Whether one of the words is a name of a kind of thing (THINGS)."""
+    return any(len(kin(singular(word))) > 1 for word in thing.lower().split())
+
+
+_ENGLISH = re.compile(
+    r"\b(?:the|what|when|where|which|who|whose|why|how|is|are|were|does|did|do|there|this|that|these|those|it|its|he|she"
+    r"|they|his|him|her|them|their|any|some|every|no|not|any\w+|some\w+|every\w+|no(?:thing|body)|with|from|about|into|for"
+    r"|you|your|can|could|would|should|will|have|has|had|been|be|and|of|my|please|tell|show|give|name|list|explain|say"
+    r"|describe|see|look|people|near|more|other|another|one|two|first|second|last|next|then|before|after|during|again"
+    r"|also|too|only|just|here|ok|okay|yes|thanks|thank|hello|hi|help|times?|colou?rs?|looks?"
+    r"|or|but|if|to|at|by|all|both|than|few|many|much|single|several|left|right|centre|center|middle|top|bottom)\b",
+    re.IGNORECASE,
+)
+
+
+def is_english(text: str) -> bool:
+    """Whether a text holds a common English word, or is too short to tell: one or two words of plain letters."""
+    return bool(_ENGLISH.search(text)) or (text.isascii() and len(text.split()) <= 2)
 
 
 def clip_s(value: float, low: float, high: float) -> float:

@@ -16,12 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
+from chat.lexicon import is_english
 from chat.questions import (
     APPEARANCE,
     BEYOND,
     COUNT,
+    DEED,
+    HARM,
     LABEL,
     MOTION,
+    RECALL,
     SURE,
     UNKNOWN,
     WHAT,
@@ -55,7 +59,15 @@ ANSWERED_BY: dict[str, tuple[str, ...]] = {
 ENOUGH = 0.4  # probability, where the rules understood nothing
 ELSE = 0.5  # where they understood something else
 REFUSED = 0.8  # where they understood something else, and it would be declined
-KEPT = {WHY, SURE, LABEL, BEYOND}  # what the rules read, the map does not know, or does not know as well
+KEPT = {
+    WHY,
+    SURE,
+    LABEL,
+    BEYOND,
+    HARM,
+    DEED,
+    RECALL,
+}  # what the rules read, the map does not know, or does not know as well
 LONGEST = 300  # characters; longer texts are not one question
 
 
@@ -117,6 +129,8 @@ def understood(read: Question) -> Question:
     meaning = shipped()
     if not read.text or len(read.text) > LONGEST or hash_of(read.text) in meaning.known:
         return read
+    if not is_english(read.text):
+        return read  # MiniLM knows English alone
     try:
         kind, sure = meaning.of(read.text)
     except MissingWeights:

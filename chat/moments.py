@@ -6,13 +6,18 @@ Next: chat/report.py
 import math
 
 from chat import facts
+from chat.conversation import Turn
 from chat.facts import seconds, stretch
 from chat.questions import WHERE, Question
+from chat.standing import differs, otherwise
 from tvad.evidence import Event, Evidence, Track
 
 
-def at_moment(evidence: Evidence, question: Question) -> tuple[str, Event | None, Track | None]:
-    """The answer, and the event and track it is about (None when nothing is anomalous then)."""
+def at_moment(
+    evidence: Evidence, question: Question, stand: Turn | None = None
+) -> tuple[str, Event | None, Track | None]:
+    """The answer, and the event and track it is about (None when nothing is anomalous then). stand: the turn that said
+    whether there is an anomaly."""
     assert question.span_s is not None
     duration_s = evidence.video.duration_s
     start_s, end_s = (_within(t, duration_s) for t in question.span_s)
@@ -25,7 +30,10 @@ def at_moment(evidence: Evidence, question: Question) -> tuple[str, Event | None
     if question.event is not None:
         then = [e for e in then if e.id == question.event]
     if not then:
-        return _nothing(evidence, question, start_s, end_s), None, None
+        text = _nothing(
+            evidence, question, start_s, end_s, "no event" if differs(evidence, stand) else "nothing anomalous"
+        )
+        return " ".join(filter(None, [text, otherwise(evidence, stand)])), None, None
     event = facts.strongest(then)
     tracks = [t for t in facts.tracks_of(evidence, event) if t.start_s <= end_s and t.end_s >= start_s]
     track = tracks[0] if tracks else None
@@ -51,9 +59,9 @@ def _not_analysed(evidence: Evidence, start_s: float, end_s: float) -> str:
     return ""
 
 
-def _nothing(evidence: Evidence, question: Question, start_s: float, end_s: float) -> str:
+def _nothing(evidence: Evidence, question: Question, start_s: float, end_s: float, nothing: str) -> str:
     lead = "" if not question.yes_no else "Yes: " if question.asks_normal else "No: "
-    text = f"nothing anomalous {stretch(start_s, end_s)}"
+    text = f"{nothing} {stretch(start_s, end_s)}"
     text = f"{lead}{text if lead else facts.capital(text)}"
     events = facts.in_time(evidence.events)
     if not events:

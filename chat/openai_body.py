@@ -9,14 +9,16 @@ Next: chat/conversation.py
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from chat import facts
 from chat.conversation import Conversation, Turn
+from chat.heard import yes_or_no
 from chat.meaning import understand
 from chat.openai_media import Refused
 from chat.report import narrate
+from chat.routes import asks_whole
 from chat.session import WAYS, Answer, verdict_of
 from tvad.evidence import Evidence
 from tvad.presets import PRESETS
@@ -27,7 +29,9 @@ QUESTION_CHARS, ANSWER_CHARS = 2000, 8000
 ROLES = ("system", "developer", "user", "assistant")
 VIDEO_PARTS = ("video_url", "input_video", "image_url")
 FORMAT = re.compile(r"[a-z0-9.+-]{1,40}")
-UNSURE = re.compile(r"^\[Not sure: \d+% for yes\.\] ")  # not the language model's own words
+# Not the language model's own words: how likely its yes is, or an anomaly.
+UNSURE = re.compile(r"^\[Not sure: (?P<share>\d{1,2})% (?:for yes|that there is an anomaly)\.\] ")
+NOTED = re.compile(r" \[(?:From the evidence:|Only what is)[^\]]*\]$")
 
 
 @dataclass(frozen=True)
@@ -226,8 +230,14 @@ def remembered(evidence: Evidence, earlier: tuple[tuple[str, str], ...]) -> Conv
     for question, answer in earlier:
         read = understand(question)
         said = narrate(evidence, read, talk)
-        words = UNSURE.sub("", answer.removesuffix(note).rstrip() if note else answer)
-        talk = talk.add(Turn(read.text, words, said.kinds, said.focus))
+        words = NOTED.sub("", UNSURE.sub("", answer.removesuffix(note).rstrip() if note else answer))
+        word, sure = yes_or_no(words), UNSURE.match(answer)
+        turn = Turn(read.text, words, said.kinds, said.focus)
+        if word and asks_whole(read):
+            yes = int(sure["share"]) / 100 if sure else None
+            yes = 1 - yes if yes is not None and read.asks_normal else yes
+            turn = replace(turn, verdict=(word == "yes") != read.asks_normal, sure=yes)
+        talk = talk.add(turn)
     return talk
 
 

@@ -11,12 +11,15 @@ import re
 from dataclasses import dataclass
 
 from chat.beyond import beyond
+from chat.harm import harm
 from chat.lexicon import (
     DIRECTION,
     ORDINALS,
     SIDES,
     cells_for,
     colours_in,
+    deeds,
+    is_known,
     number,
     times_in,
 )
@@ -24,6 +27,9 @@ from chat.lexicon import (
 WHETHER, WHAT, WHEN, WHERE, MOTION = "whether", "what", "when", "where", "motion"
 COUNT, APPEARANCE, WHY, SURE, LABEL, UNKNOWN = "count", "appearance", "why", "sure", "label", "unknown"
 BEYOND = "beyond"  # no footage answers it
+HARM = "harm"  # injuries, danger, weapons, whether to call somebody: chat/harm.py
+DEED = "deed"  # whether somebody does something
+RECALL = "recall"  # what was said before
 
 _ODD = (
     r"anomal\w*|abnormal\w*|unusual\w*|suspicious\w*|strange\w*|odd(?:ly)?|weird\w*|wrong|irregular\w*"
@@ -89,6 +95,14 @@ _KINDS = {
     r"|\bhow (?:it|he|she|they) looks?\b|^(?:its |the )?looks?\s*\??$"
     r"|\bwhat (?:kind|type|sort) of (?!anomal|event)|\bwhat (?:is|was|are|were) (?:it|that|this|they)\s*\??$",
 }
+_RECALL = re.compile(
+    r"\byou(?:'ve| have| had)?(?: \w+)? (?:said|told|claimed|mentioned|answered|stated)\b"
+    r"|\bdid you (?:just )?(?:say|tell|claim)\b"
+    r"|\bcontradict\w*|\byour (?:last|previous|first|earlier|own) (?:answer|words|statement)s?\b"
+    r"|\byou(?:'re| are| were)(?: just)? (?:wrong|mistaken|lying|inconsistent)\b"
+    r"|^(?:no,? |but )?(?:that|this|it)(?:'s| is| was) (?:wrong|not (?:true|right|correct)|false|untrue|nonsense)\b",
+    re.IGNORECASE,
+)
 # "Should the alarm be raised?", "is there reason to ...?" want a verdict, not how it came about.
 _CALLED_FOR = re.compile(r"\balarm\b.*\braised\b|\braise\b.*\balarm\b|\b(?:reason|cause|need) (?:to|for)\b", re.I)
 _PATTERNS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _KINDS.items()}
@@ -115,6 +129,7 @@ _THING = (
 _COUNTED = re.compile(
     r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?P<thing>[a-z][a-z-]*(?: [a-z-]+)?)", re.IGNORECASE
 )
+_COMPARED = re.compile(r"\b(?:compar\w+|differ\w*|changed?|than)\b.*\b(?:start|beginning|at first|first frame)\b")
 _SUPERLATIVE = re.compile(
     r"\b(strongest|worst|most (?:anomalous|unusual|severe)|longest|shortest|weakest)\b", re.IGNORECASE
 )
@@ -172,7 +187,7 @@ def read_question(text: str) -> Question:
     span_s = _span(said)
     return Question(
         text=said,
-        kinds=_kinds(said, yes_no, asks_normal, bool(thing), span_s is not None, bool(place)),
+        kinds=_kinds(said, yes_no, asks_normal, thing, span_s is not None, bool(place)),
         yes_no=yes_no,
         asks_normal=asks_normal and yes_no,
         event=_numbered("events?", said),
@@ -203,11 +218,13 @@ def _asks_whether(said: str) -> bool:
     return asks or (said.endswith("?") and len(said.split()) <= 4)
 
 
-def _kinds(
-    said: str, yes_no: bool, asks_normal: bool, has_thing: bool, has_time: bool, has_place: bool
-) -> tuple[str, ...]:
+def _kinds(said: str, yes_no: bool, asks_normal: bool, thing: str, has_time: bool, has_place: bool) -> tuple[str, ...]:
+    if _RECALL.search(said) and not _PATTERNS[WHY].search(said) and not (yes_no and _PATTERNS[SURE].search(said)):
+        return (RECALL,)
     if beyond(said):
         return (BEYOND,)
+    if harm(said):
+        return (HARM,)
     found = {kind: m.start() for kind, p in _PATTERNS.items() if (m := p.search(said))}
     if MOTION in found and re.search(_WHERETO, said, re.IGNORECASE):
         found.pop(WHERE, None)
@@ -226,13 +243,15 @@ def _kinds(
         found[WHAT] = m.start()
     if found:
         return tuple(sorted(found, key=lambda kind: found[kind]))
+    if yes_no and deeds(said) and not (ODD.search(said) or asks_normal or is_known(thing)):
+        return (DEED,)
     if colours_in(said) and yes_no:
         return (APPEARANCE,)
     if asks_normal or _WHETHER.search(said):
         return (WHETHER,) if yes_no else (WHAT,)
     if _PEOPLE.search(said):
         return (UNKNOWN,)  # who is about and does what is nothing the evidence holds
-    if has_thing:
+    if thing:
         return (LABEL,)
     if has_place and yes_no:
         return (WHERE,)
@@ -311,7 +330,7 @@ def _span_without_unit(low: str) -> tuple[float, float] | None:
         return (float(m[1]), float(m[1]))
     if m := re.search(r"\bbetween\s+(\d+(?:\.\d+)?)\s+and\s+(\d+(?:\.\d+)?)\s*[?.!]*$", low):
         return (float(m[1]), float(m[2]))
-    if re.search(r"\b(?:at|in) the (?:very )?(?:start|beginning)\b", low):
+    if re.search(r"\b(?:at|in) the (?:very )?(?:start|beginning)\b", low) or _COMPARED.search(low):
         return (0.0, 0.0)
     if re.search(r"\bat the (?:very )?end\b", low):
         return (math.inf, math.inf)

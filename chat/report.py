@@ -9,13 +9,28 @@ Next: chat/prompt.py
 from dataclasses import dataclass, replace
 
 from chat import facts
-from chat.answers import ANSWERS, View, nothing_found
+from chat.answers import ANSWERS, View
 from chat.beyond import beyond, declined
-from chat.conversation import Conversation, Focus
+from chat.conversation import Conversation, Focus, Turn
 from chat.focus import Resolved, of_event, resolve
-from chat.lexicon import plural
+from chat.lexicon import is_english, plural
 from chat.moments import at_moment
-from chat.questions import BEYOND, COUNT, LABEL, UNKNOWN, WHAT, WHEN, WHERE, WHETHER, Question
+from chat.nothing import ASKS, nothing_found
+from chat.questions import (
+    BEYOND,
+    COUNT,
+    DEED,
+    HARM,
+    LABEL,
+    RECALL,
+    UNKNOWN,
+    WHAT,
+    WHEN,
+    WHERE,
+    WHETHER,
+    Question,
+)
+from chat.standing import recalled
 from tvad.evidence import Event, Evidence, Track
 
 
@@ -30,25 +45,38 @@ class Said:
     tracks: tuple[int, ...] = ()
 
 
-def narrate(evidence: Evidence, question: Question, conversation: Conversation) -> Said:
-    """Answer one question."""
-    resolved = resolve(question, evidence, conversation)
+def narrate(evidence: Evidence, question: Question, conversation: Conversation, stand: Turn | None = None) -> Said:
+    """Answer one question. stand: the turn that told whether there is an anomaly; None for the conversation's."""
+    resolved, stand = resolve(question, evidence, conversation), stand or conversation.stand
     if BEYOND in resolved.kinds:
         return Said(declined(beyond(question.text)), resolved.kinds, resolved.focus)
     if resolved.unknown:
         return Said(resolved.unknown, resolved.kinds, resolved.focus)
+    if RECALL in resolved.kinds:
+        return _recalled(evidence, resolved, conversation, stand)
+    if resolved.kinds == (UNKNOWN,) and question.text and not is_english(question.text):
+        return Said(f"That was not understood: questions are read in English. {ASKS}", resolved.kinds, Focus())
     if question.span_s is not None and set(resolved.kinds) & {WHETHER, WHAT, UNKNOWN, WHERE, LABEL, WHEN}:
-        text, event, track = at_moment(evidence, question)
+        text, event, track = at_moment(evidence, question, stand)
         focus = Focus(event.id if event else None, track.id if track else None, True) if event else Focus()
         return _said(text, resolved.kinds, focus, event, track)
     if not evidence.events and not (evidence.tracks and resolved.focus.track is not None):
-        text = nothing_found(evidence, question, resolved.kinds[0])
+        if set(resolved.kinds) & {HARM, DEED}:
+            text = ANSWERS[resolved.kinds[0]](View(evidence, question, None, None, False, stand))
+        else:
+            text = nothing_found(evidence, question, resolved.kinds[0], stand)
         return Said(text, resolved.kinds, Focus())
-    return _of_findings(evidence, question, resolved)
+    return _of_findings(evidence, question, resolved, stand)
 
 
-def _of_findings(evidence: Evidence, question: Question, resolved: Resolved) -> Said:
-    view = _view(evidence, question, resolved.focus)
+def _recalled(evidence: Evidence, resolved: Resolved, conversation: Conversation, stand: Turn | None) -> Said:
+    event = facts.strongest(evidence.events) if evidence.events else None
+    last = conversation.turns[-1] if conversation.turns else None
+    return _said(recalled(evidence, stand, last, event), resolved.kinds, resolved.focus, event, None)
+
+
+def _of_findings(evidence: Evidence, question: Question, resolved: Resolved, stand: Turn | None) -> Said:
+    view = replace(_view(evidence, question, resolved.focus), stand=stand)
     if question.ordinal is not None and not resolved.focus.chosen:
         return Said(_too_few(evidence, question), resolved.kinds, resolved.focus)
     # What is anomalous is told with its time.

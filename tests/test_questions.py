@@ -48,7 +48,16 @@ KINDS = [
     ("is there a car?", "label"),
     ("do you see a dog?", "label"),
     ("hello", "unknown"),
-    ("is it dangerous?", "unknown"),
+    ("is anybody there?", "unknown"),
+    ("is it dangerous?", "harm"),
+    ("is someone fighting?", "deed"),
+    ("is there a fight?", "deed"),
+    ("is there a bicycle?", "label"),
+    ("but you said there was a fire", "recall"),
+    ("that is wrong.", "recall"),
+    ("why did you say that?", "why"),
+    ("are you wrong about it?", "sure"),
+    ("could you say if anything is odd?", "whether"),
     ("and the second one?", "unknown"),
 ]
 
@@ -173,3 +182,9 @@ def test_a_choice_or_a_question_word_wants_no_yes(text: str, yes_no: bool) -> No
 def test_the_wordings_that_the_rules_were_made_for_are_understood() -> None:
     rows = list(understood("train"))
     assert sum(right for *_, right in rows) >= 0.98 * len(rows) > 300
+
+
+@pytest.mark.parametrize("text", ["compare it with the beginning", "has it changed since the start?"])
+def test_what_is_compared_with_the_beginning(text: str) -> None:
+    assert read_question(text).span_s == (0.0, 0.0)
+    assert read_question("does it move from the beginning?").span_s is None

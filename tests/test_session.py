@@ -207,7 +207,7 @@ def test_an_even_chance_is_called_not_sure() -> None:
         ("is there an anomaly?", "No, there is no anomaly in the video.", 0.2, False, 0.2),
         ("is everything normal?", "Yes, there is no anomaly in the video.", 0.2, False, 0.2),
         ("is everything normal?", "No, there is a cyclist.", 0.9, True, 0.9),
-        ("how does it move?", "It moves right.", 0.9, None, None),
+        ("how does it move?", "It moves right.", 0.9, True, None),  # of the first step, which is asked unseen
     ],
 )
 def test_the_verdict_is_about_an_anomaly_however_it_was_asked(
@@ -320,7 +320,7 @@ def test_a_first_step_without_evidence_begins_with_no() -> None:
     ],
 )  # fmt: skip
 def test_what_the_model_was_not_taught_is_told_by_the_narrator(question: str) -> None:
-    session = shown(one_event())
+    session = shown(one_event(), "Yes, a cyclist.")
     assert ask(session, question).text == ask(Session(one_event()), question).text
 
 
@@ -330,11 +330,14 @@ def test_after_a_declined_question_the_talk_goes_on_before_it() -> None:
 
 
 def test_how_the_verdict_was_reached_is_told_by_the_narrator() -> None:
-    session = shown(one_event(), "Because of a cyclist.")
+    session = shown(one_event(), "Yes.", "Because of a cyclist.")
     told = ask(session, "why is that anomalous?")
     assert "cyclist" not in told.text and "score" in told.text
-    assert not session._explainer.heard  # type: ignore[union-attr]
-    assert ask(session, "are you sure?").text == ask(Session(one_event()), "are you sure?").text
+    assert len(session._explainer.heard) == 1  # type: ignore[union-attr]
+    sure = ask(session, "are you sure?").text
+    assert (
+        sure.replace(" The language model gives an anomaly 90%.", "") == ask(Session(one_event()), "are you sure?").text
+    )
 
 
 def test_showing_needs_something_to_show() -> None:

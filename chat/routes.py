@@ -1,0 +1,33 @@
+"""Who answers a question: the small language model, what it was taught; the narrator, the rest.
+
+Next: chat/session.py
+"""
+
+from chat.focus import asks_around
+from chat.lexicon import is_english, is_known
+from chat.questions import DEED, HARM, LABEL, RECALL, SURE, UNKNOWN, WHETHER, WHY, Question
+from chat.report import Said
+from tvad.evidence import Evidence
+
+NARRATED = frozenset({WHY, SURE, RECALL})  # about scores, thresholds and what was said, not about the video
+ABSTAINS = frozenset({HARM, DEED})  # what nobody taught the small model, and it would make up
+_BESIDE = r"\belse\b|\bother\b|\bmore\b"
+
+
+def asks_whole(read: Question) -> bool:
+    """Whether a question is the dialogue's first step: is there an anomaly, in all of the video?"""
+    part = read.place or read.names_one or read.span_s is not None or asks_around(read) or read.says(_BESIDE)
+    return read.yes_no and read.kinds == (WHETHER,) and not part
+
+
+def untaught(read: Question, said: Said, evidence: Evidence) -> bool:
+    """Whether the model that is shown a view of the video was not taught to answer that. said: by the narrator."""
+    kinds = set(read.kinds)
+    # Numbers of events and tracks are the evidence's; which there are not it would make up.
+    numbered = read.event is not None or read.track is not None
+    missing = evidence.has_anomaly and read.names_one and not said.focus.chosen
+    unread = kinds == {UNKNOWN} and (read.yes_no or not is_english(read.text))
+    strange = LABEL in kinds and not is_known(read.thing)
+    beside = WHETHER in kinds and read.says(_BESIDE) and evidence.has_anomaly
+    apart = read.span_s is not None or asks_around(read) or beside
+    return bool(kinds & ABSTAINS) or apart or unread or strange or numbered or missing
