@@ -256,6 +256,8 @@ def test_flags_change_the_recipe() -> None:
 
 
 def test_bad_data_ends_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(parse(["--head", "mil_ranking", "--data", str(tmp_path / "no"), "--out", str(tmp_path / "out")])) == 2
+    assert "no is not there; expected a list, a table or a folder" in capsys.readouterr().err
     data = listed(tmp_path, made(tmp_path / "data", 12))
     (tmp_path / "data" / "v0x03.npy").write_bytes(b"")
     where = ["--data", str(data), "--features", str(tmp_path / "data"), "--out", str(tmp_path / "out")]

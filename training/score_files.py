@@ -154,7 +154,10 @@ def _of_json(line: str) -> VideoTruth:
 
 
 def _of_ucf(line: str) -> VideoTruth:
-    name, label, *rest = line.split()
+    name, *rest = line.split()
+    label, *rest = rest or [""]
+    if not label or len(rest) % 2 or not all(_NUMBER.fullmatch(part) for part in rest):
+        raise ValueError(f"{line.strip()[:80]!r}; expected `name class start end start end`, or lines of JSON (--help)")
     pairs = zip(map(int, rest[::2]), map(int, rest[1::2]), strict=True)
     return VideoTruth(key_of(name), None, UCF_FPS, (label,), tuple((s, e, label) for s, e in pairs if -1 not in (s, e)))
 

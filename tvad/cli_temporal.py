@@ -51,11 +51,16 @@ def extract(
 
 @app.command()
 def heads(
+    name: Annotated[str | None, typer.Argument(metavar="HEAD", help="Show the settings of this one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the weakly supervised temporal heads."""
-    from tvad.temporal.registry import HEADS
+    """List the weakly supervised temporal heads, or the settings of one with its published recipes."""
+    from tvad.temporal.registry import HEADS, head_info
 
+    if name is not None:
+        checked(lambda: head_info(name))
+        _settings(name, as_json)
+        return
     rows = [
         {"name": name, "title": h.title, "paper": h.paper, "year": h.year, "classes": h.classes, "text": h.text}
         | {"pseudo_labels": h.pseudo, "recipes": list(h.recipes)}
@@ -79,6 +84,41 @@ def evaluate(context: typer.Context) -> None:
         from training.evaluate_scores import main
 
         main(context.args, "tvad eval")
+
+
+def _settings(name: str, as_json: bool) -> None:
+    """What --set of `tvad train temporal` takes for a head, and what its recipes say other than the default."""
+    from dataclasses import fields
+
+    from tvad.temporal.registry import HEADS, classes_of, setting_types
+    from tvad.temporal.typed import spoken
+
+    recipes, kinds = HEADS[name].recipes, setting_types(name)
+    default = {f.name: f.default for f in fields(classes_of(name)[1])}
+    if as_json:
+        said = {key: {"type": spoken(kind), "default": default[key]} for key, kind in kinds.items()}
+        told = {data: {"set": dict(r.head), "training": dict(r.training)} for data, r in recipes.items()}
+        cli_show.print_json({"name": name, "settings": said, "recipes": told})
+        return
+    rows = [
+        (key, _shown(default[key]), spoken(kind), *(_shown(r.head.get(key, "")) for r in recipes.values()))
+        for key, kind in kinds.items()
+    ]
+    cli_show.table(("--set", "default", "is", *recipes), rows)
+    print()
+    # Flags of the command, not --set: a recipe says some, the rest is the program's own.
+    flags = dict.fromkeys(key for r in recipes.values() for key in r.training)
+    more = [
+        (f"--{key.replace('_', '-')}", *(_shown(r.training.get(key, "")) for r in recipes.values())) for key in flags
+    ]
+    cli_show.table(("training", *recipes), more)
+
+
+def _shown(value: object) -> str:
+    """A setting as one would write it down."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _videos(given: list[Path]) -> list[Path]:

@@ -91,6 +91,8 @@ def read_videos(
     path = Path(path)
     if group not in GROUPS:
         raise ValueError(f"group is {group!r}; choose one of {', '.join(GROUPS)}")
+    if not path.exists():
+        raise ValueError(f"{path} is not there; expected a list, a table or a folder of videos")
     ordinary = {label.casefold() for label in normal} | UCF_NORMAL
     if path.is_dir():
         found, features = _folder(path, ordinary), FeatureFolder(Path(root) if root else path)
