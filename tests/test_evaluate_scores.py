@@ -82,6 +82,7 @@ def test_the_worked_example_of_frames(case: Case, capsys: pytest.CaptureFixture[
     for wanted in ("pad=False", "pad=True", "mode step", "mode trapz", "sigma 48", "95 % of 20", "no class_probs"):
         assert wanted in said
     assert "0.6250 [" in next(line for line in said.splitlines() if line.startswith("micro_auc"))
+    assert "no intervals (--draws 0)" in list(table(report))[1]
 
 
 def test_snippets_are_held_to_the_end_of_their_video(case: Case) -> None:
@@ -248,6 +249,19 @@ def test_the_real_annotations_of_ucf_crime(real_data: Path) -> None:
     assert {len(own.segments) for own in truth} == {0, 1, 2}
 
 
+def test_a_table_of_videos_is_a_truth_too(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["video,label,start,end,frames,fps", "a.mp4,Fire,2,4,4,2", "b.mp4,normal,,,2,2"]
+    case.truth.with_suffix(".csv").write_text("\n".join(rows))
+    wanted = case.run()
+    case.truth = case.truth.with_suffix(".csv")
+    found = case.run()
+    assert found["figures"] == wanted["figures"] and found["data"]["hours"] == wanted["data"]["hours"]
+    case.truth.write_text("video,label\na,Fire\nb,normal\n")
+    with pytest.raises(SystemExit):
+        case.run()
+    assert "truth.csv, line 2: a is Fire without start and end, in frames" in capsys.readouterr().err
+
+
 def test_names_find_each_other() -> None:
     assert key_of("Fighting/Fighting003_x264.mp4") == key_of("Fighting003_x264") == "Fighting003_x264"
     assert key_of("C:\\clips\\a.b.AVI") == "a.b"
@@ -366,3 +380,4 @@ def test_no_draws_no_brackets(case: Case) -> None:
     report = case.run("--draws", "0")
     assert report["figures"]["raw"]["micro_auc"]["low"] is None
     assert not any("[" in line for line in table(report) if line.startswith("micro_auc"))
+    assert "no intervals (--draws 0)" in list(table(report))[1]

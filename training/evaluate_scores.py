@@ -5,8 +5,9 @@
 PREDICTIONS holds one NAME.npz a video: `scores` (n,), one a snippet or one a frame; for mAP `class_probs` (n, K) and
 `class_names` (K,), the normal class first; `frames`, how many the video has, where the truth does not say so.
 TRUTH is {"video": "a.mp4", "frames": 900, "fps": 30, "label": "Fighting", "segments": [[start, end, "Fighting"]]} a
-line, half-open in frames, the label a class or a list of them; or the annotations of UCF-Crime or XD-Violence. The
-figures are printed and written to PREDICTIONS/evaluation.json. Bad input ends with one line and exit code 2.
+line, half-open in frames, the label a class or a list of them; or a table (.csv) of video,label,start,end[,frames,fps];
+or the annotations of UCF-Crime or XD-Violence. The figures are printed and written to PREDICTIONS/evaluation.json. Bad
+input ends with one line and exit code 2.
 
 To compare with the published figures of VadCLIP: --align reference --map-mode reference_ucf, or reference_xd.
 Next: training/score_figures.py
@@ -17,11 +18,12 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from training.datasets.weak import table_truth
 from training.intervals import DRAWS, SHARE
 from training.score_figures import ALIGNMENTS, SIGMA, SNIPPET, Protocol, align, measure
 from training.score_files import FORMATS, Prediction, VideoTruth, read_predictions, read_truth
@@ -85,9 +87,11 @@ def table(report: Mapping[str, Any]) -> Iterator[str]:
         f"{data.get('data_set', 'unnamed')}, split {data.get('split', 'unnamed')}: {data['videos']} videos "
         f"({data['anomalous_videos']} anomalous), {data['frames']} frames ({data['anomalous_frames']} anomalous){hours}"
     )
+    brackets = f"in brackets {100 * protocol['share']:g} % of {protocol['draws']} draws of videos"
+    brackets = brackets if protocol["draws"] else "no intervals (--draws 0)"
     yield (
         f"alignment {protocol['align']}, {protocol['snippet']} frames a snippet; smoothed: Gaussian over time, "
-        f"sigma {protocol['sigma']:g} frames; in brackets {100 * protocol['share']:g} % of {protocol['draws']} draws"
+        f"sigma {protocol['sigma']:g} frames; {brackets}"
     )
     yield f"{'':22s}{'raw':>28s}{'smoothed':>28s}"
     for name, raw in figures["raw"].items():
@@ -117,13 +121,20 @@ def _sha256(paths: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
+def truth_of(path: Path, kind: str, fps: float | None, names: Iterable[str] = ()) -> list[VideoTruth]:
+    """As `read_truth`, and tables."""
+    if kind == "table" or (kind == "auto" and path.suffix.casefold() == ".csv"):
+        return table_truth(path, fps)
+    return read_truth(path, kind, fps, names)
+
+
 def run(given: argparse.Namespace) -> dict[str, Any]:
     """Read, evaluate and write; returns what was written."""
     names = Protocol.__dataclass_fields__
     protocol = Protocol(**{name: getattr(given, name) for name in names})
     predictions = read_predictions(given.predictions)
-    truth = read_truth(given.truth, given.format, given.fps, predictions)
-    map_truth = read_truth(given.map_truth, given.format, given.fps) if given.map_truth else None
+    truth = truth_of(given.truth, given.format, given.fps, predictions)
+    map_truth = truth_of(given.map_truth, given.format, given.fps) if given.map_truth else None
     report = evaluate(predictions, truth, protocol, map_truth, given.partial)
     hashes = {
         "predictions_sha256": _sha256(sorted(given.predictions.glob("*.npz"))),
@@ -143,7 +154,7 @@ def main(argv: Sequence[str] | None = None, name: str | None = None) -> None:
     add = parser.add_argument
     add("predictions", type=Path, metavar="PREDICTIONS", help="folder with one .npz file a video")
     add("--truth", type=Path, required=True, metavar="FILE")
-    add("--format", choices=FORMATS, default="auto", help="of the truth")
+    add("--format", choices=(*FORMATS, "table"), default="auto", help="of the truth")
     add("--map-truth", type=Path, metavar="FILE", help="segments with classes, where --truth has none (XD-Violence)")
     add("--align", choices=ALIGNMENTS, default="video")
     add("--map-mode", choices=MODES, default="anomaly_only")

@@ -23,7 +23,7 @@ from training.datasets.weak_files import FeatureFolder, named
 from training.datasets.weak_splits import folds as folds
 from training.datasets.weak_splits import source_of
 from training.datasets.weak_splits import split_by_source as split_by_source
-from training.score_files import key_of, read_truth
+from training.score_files import VideoTruth, key_of, read_truth
 from training.segment_metrics import is_normal
 
 NORMAL = "normal"
@@ -100,10 +100,22 @@ def read_videos(
         found, features = _file(path, ordinary), FeatureFolder(Path(root) if root else path.parent)
     if not found:
         raise ValueError(f"{path} holds no video")
-    by_name: dict[str, list[Row]] = {}
-    for row in found:
-        by_name.setdefault(row.video, []).append(row)
-    return [_video(name, rows, features, group) for name, rows in by_name.items()]
+    return [_video(name, rows, features, group) for name, rows in _by_name(found).items()]
+
+
+def table_truth(path: Path, fps: float | None = None) -> list[VideoTruth]:
+    """The truth that a table of videos holds (video,label,start,end): for `tvad eval`, without any features. fps:
+    instead of what it says. ValueError where an anomalous video has no start and end."""
+    out = []
+    for name, rows in _by_name(_file(path, UCF_NORMAL)).items():
+        labels, segments = _said(name, rows)
+        if segments is None:
+            raise ValueError(f"{rows[0].where}: {name} is {', '.join(labels)} without start and end, in frames")
+        rate = _one(rows, "fps") if fps is None else fps
+        out.append(VideoTruth(name, _one(rows, "frames"), rate, labels, segments))
+    if not out:
+        raise ValueError(f"{path} holds no video")
+    return out
 
 
 def with_truth(videos: Sequence[WeakVideo], path: str | Path, kind: str = "auto") -> list[WeakVideo]:
@@ -124,9 +136,15 @@ def with_truth(videos: Sequence[WeakVideo], path: str | Path, kind: str = "auto"
     return out
 
 
-def _video(name: str, rows: Sequence[Row], features: FeatureFolder, group: str) -> WeakVideo:
-    """All rows of a video together."""
-    first = rows[0]
+def _by_name(found: Iterable[Row]) -> dict[str, list[Row]]:
+    out: dict[str, list[Row]] = {}
+    for row in found:
+        out.setdefault(row.video, []).append(row)
+    return out
+
+
+def _said(name: str, rows: Sequence[Row]) -> tuple[tuple[str, ...], tuple[Segment, ...] | None]:
+    """Labels and segments of all rows of a video together."""
     labels = tuple(sorted({label for row in rows for label in row.labels}))
     if whole := [row for row in rows if row.normal and labels and not row.stretch]:
         raise ValueError(f"{whole[0].where}: {name} is labelled normal here, and {', '.join(labels)} elsewhere")
@@ -134,9 +152,16 @@ def _video(name: str, rows: Sequence[Row], features: FeatureFolder, group: str) 
     if placed and (bare := [row for row in rows if row.labels and not row.stretch]):
         raise ValueError(f"{bare[0].where}: {name} has no start and end here, and has them in {placed[0].where}")
     segments = tuple(sorted(s for row in placed for s in row.segments)) if placed or not labels else None
-    frames, fps = (_one(rows, key) for key in ("frames", "fps"))
+    frames = _one(rows, "frames")
     if segments and frames is not None and max(end for _, end, _ in segments) > frames:
-        raise ValueError(f"{first.where}: a segment of {name} ends after its {frames} frames")
+        raise ValueError(f"{rows[0].where}: a segment of {name} ends after its {frames} frames")
+    return labels, segments
+
+
+def _video(name: str, rows: Sequence[Row], features: FeatureFolder, group: str) -> WeakVideo:
+    """All rows of a video together."""
+    labels, segments = _said(name, rows)
+    frames, fps = (_one(rows, key) for key in ("frames", "fps"))
     source = _one(rows, "group") or (name if group == "video" else source_of(name))
     return WeakVideo(name, labels, _features(name, rows, features), source, frames, fps, segments)
 
