@@ -22,17 +22,16 @@ _FORBIDDEN = 1e6  # far above any cost, and still exact in float64
 
 @dataclass(frozen=True)
 class RegionTrack:
-    """One thing that was followed: `regions[i]` belongs to slice i of the video (`Tracker.times_s[i]`).
-
-    Slices before it came, between its appearances and after it went are None.
-    """
+    """One thing that was followed: `regions[i]` was seen in slice `slices[i]` of the video, counted from 0
+    (`Tracker.times_s[slices[i]]`); both in order of time. Slices without it have no entry."""
 
     id: int
-    regions: tuple[Region | None, ...]
+    slices: tuple[int, ...]
+    regions: tuple[Region, ...]
 
-    def present(self) -> tuple[Region, ...]:
-        """The regions that are there, in order of time; each knows its own second (`t_s`)."""
-        return tuple(r for r in self.regions if r is not None)
+    def __post_init__(self) -> None:
+        if len(self.slices) != len(self.regions):
+            raise ValueError(f"track {self.id} has {len(self.regions)} regions in {len(self.slices)} slices")
 
 
 @dataclass
@@ -49,6 +48,9 @@ class _Growing:
             keep = [*range(0, len(self.slices) - 1, 2), len(self.slices) - 1]
             self.slices = [self.slices[i] for i in keep]
             self.regions = [self.regions[i] for i in keep]
+
+    def track(self) -> RegionTrack:
+        return RegionTrack(self.id, tuple(self.slices), tuple(self.regions))
 
 
 class Tracker:
@@ -85,7 +87,7 @@ class Tracker:
 
     @property
     def times_s(self) -> tuple[float, ...]:
-        """Seconds of all slices seen so far: `times_s[i]` is when `track.regions[i]` was."""
+        """Seconds of all slices seen so far, (slices,)."""
         return tuple(self._times_s)
 
     def step(self, regions: Sequence[Region], t_s: float) -> list[int]:
@@ -106,12 +108,15 @@ class Tracker:
         return ids
 
     def tracks(self, min_length: int = 2) -> list[RegionTrack]:
-        """All tracks so far, ended or not, that were seen in at least `min_length` slices, in order of id.
-
-        Every `regions` is as long as `times_s`.
-        """
+        """All tracks so far, ended or not, that were seen in at least `min_length` slices, in order of id; without
+        those that `take_ended` gave."""
         kept = [g for g in [*self._ended, *self._live] if len(g.slices) >= min_length]
-        return [self._aligned(g) for g in sorted(kept, key=lambda g: g.id)]
+        return [g.track() for g in sorted(kept, key=lambda g: g.id)]
+
+    def take_ended(self) -> list[RegionTrack]:
+        """Tracks that nothing can continue any more, in order of id; they are forgotten here."""
+        ended, self._ended = sorted(self._ended, key=lambda g: g.id), []
+        return [g.track() for g in ended]
 
     def _start(self) -> _Growing:
         track = _Growing(self._next_id)
@@ -141,12 +146,6 @@ class Tracker:
         rows, columns = linear_sum_assignment(cost)
         return {int(r): self._live[c] for r, c in zip(rows, columns, strict=True) if allowed[r, c]}
 
-    def _aligned(self, track: _Growing) -> RegionTrack:
-        regions: list[Region | None] = [None] * len(self._times_s)
-        for index, region in zip(track.slices, track.regions, strict=True):
-            regions[index] = region
-        return RegionTrack(track.id, tuple(regions))
-
 
 def box_iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
     """(M, 4) and (N, 4) boxes of inclusive pixel extents -> (M, N) intersection over union in [0, 1]."""
@@ -159,7 +158,7 @@ def box_iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
     return both / union
 
 
-def smooth(track: RegionTrack, times_s: Sequence[float] | None = None, radius: int = 2) -> RegionTrack:
+def smooth(track: RegionTrack, times_s: Sequence[float] | np.ndarray | None = None, radius: int = 2) -> RegionTrack:
     """Fill the gaps of a track by interpolation and average its boxes over 2 x radius + 1 slices.
 
     The first and the last box stay as they are (the window shrinks towards the ends), so neither the time span nor
@@ -167,24 +166,22 @@ def smooth(track: RegionTrack, times_s: Sequence[float] | None = None, radius: i
     interpolated values and no mask. times_s: `Tracker.times_s`; without it, the seconds of filled slices are
     interpolated too (exact for evenly spaced slices).
     """
-    seen = [i for i, r in enumerate(track.regions) if r is not None]
-    if not seen:
+    if not track.slices:
         return track
-    regions = track.present()
-    span = np.arange(seen[0], seen[-1] + 1)
-    table = np.array([[*r.box_xyxy, *r.centroid_xy, r.score, r.area, r.t_s] for r in regions])
-    filled = np.column_stack([np.interp(span, seen, column) for column in table.T])
+    span = range(track.slices[0], track.slices[-1] + 1)
+    table = np.array([[*r.box_xyxy, *r.centroid_xy, r.score, r.area, r.t_s] for r in track.regions])
+    filled = np.column_stack([np.interp(span, track.slices, column) for column in table.T])
     filled[:, :6] = _average(filled[:, :6], radius)
-    out = list(track.regions)
-    for index, row in zip(span.tolist(), filled.tolist(), strict=True):
+    old = dict(zip(track.slices, track.regions, strict=True))
+    out = []
+    for index, row in zip(span, filled.tolist(), strict=True):
         box, centroid = (row[0], row[1], row[2], row[3]), (row[4], row[5])
-        old = track.regions[index]
-        if old is not None:
-            out[index] = replace(old, box_xyxy=box, centroid_xy=centroid)
+        if index in old:
+            out.append(replace(old[index], box_xyxy=box, centroid_xy=centroid))
         else:
             t_s = float(times_s[index]) if times_s is not None else row[8]
-            out[index] = Region(t_s, box, row[6], centroid, row[7])
-    return RegionTrack(track.id, tuple(out))
+            out.append(Region(t_s, box, row[6], centroid, row[7]))
+    return RegionTrack(track.id, tuple(span), tuple(out))
 
 
 def _average(rows: np.ndarray, radius: int) -> np.ndarray:

@@ -44,10 +44,9 @@ def blob(x: float, y: float, peak: float = 0.9) -> np.ndarray:
 
 
 def track_of(number: int, first: int, last: int, score: float = 0.8, x: float = 100) -> RegionTrack:
-    regions: list[Region | None] = [None] * 100
-    for i in range(first, last + 1):
-        regions[i] = Region(i / RATE, (x, 100, x + 50, 150), score, (x + 25, 125), 0.01)
-    return RegionTrack(number, tuple(regions))
+    slices = tuple(range(first, last + 1))
+    regions = (Region(i / RATE, (x, 100, x + 50, 150), score, (x + 25, 125), 0.01) for i in slices)
+    return RegionTrack(number, slices, tuple(regions))
 
 
 def ids(groups: Sequence[Sequence[RegionTrack]]) -> list[list[int]]:
@@ -121,7 +120,7 @@ def test_moving_blob_is_followed_in_one_track() -> None:
     heat[20:60] = [blob(v, 200) for v in x]
     times_s = np.arange(80) / RATE
     (track,) = follow(heat, times_s, [Span(20, 59, 40)], 0.5, SIZE_WH)
-    seen = track.present()
+    seen = track.regions
     assert (seen[0].t_s, seen[-1].t_s) == (times_s[20], times_s[59])
     assert np.array([r.centroid_xy[0] for r in seen]) == pytest.approx(x, abs=25)
     assert np.array([r.centroid_xy[1] for r in seen]) == pytest.approx(np.full(40, 200), abs=15)
@@ -132,13 +131,13 @@ def test_moving_blob_is_followed_in_one_track() -> None:
 def test_two_blobs_far_apart_are_two_tracks() -> None:
     heat = np.array([blob(100 + 4 * i, 80) + blob(500 - 4 * i, 280) for i in range(20)])
     tracks = follow(heat, np.arange(20) / RATE, [Span(0, 19, 5)], 0.5, SIZE_WH)
-    assert sorted(round(t.present()[0].centroid_xy[1], -1) for t in tracks) == [80, 280]
+    assert sorted(round(t.regions[0].centroid_xy[1], -1) for t in tracks) == [80, 280]
 
 
 def test_heat_outside_the_events_is_not_followed() -> None:
     heat = np.array([blob(300, 200)] * 60)
     (track,) = follow(heat, np.arange(60) / RATE, [Span(10, 19, 15)], 0.5, SIZE_WH)
-    assert len(track.present()) == 10
+    assert len(track.regions) == 10
     assert follow(heat, np.arange(60) / RATE, [], 0.5, SIZE_WH) == []
 
 
@@ -146,7 +145,7 @@ def test_blob_that_flickers_shortly_keeps_its_track_without_a_hole() -> None:
     heat = np.array([blob(300, 200)] * 30)
     heat[12 : 12 + int(MAX_GAP_S * RATE) - 1] = 0
     (track,) = follow(heat, np.arange(30) / RATE, [Span(0, 29, 5)], 0.5, SIZE_WH)
-    assert [r.t_s for r in track.present()] == (np.arange(30) / RATE).tolist()
+    assert [r.t_s for r in track.regions] == (np.arange(30) / RATE).tolist()
 
 
 def test_blob_that_is_gone_for_long_comes_back_as_another() -> None:
@@ -158,13 +157,13 @@ def test_blob_that_is_gone_for_long_comes_back_as_another() -> None:
 def test_event_with_little_heat_shows_its_hottest_place() -> None:
     heat = np.array([blob(300, 200, peak=0.2) + blob(100, 60, peak=0.05)] * 10)
     (track,) = follow(heat, np.arange(10) / RATE, [Span(0, 9, 5)], 0.5, SIZE_WH)
-    assert track.present()[0].centroid_xy == pytest.approx((300, 200), abs=20)
+    assert track.regions[0].centroid_xy == pytest.approx((300, 200), abs=20)
 
 
 def test_event_with_enough_heat_shows_nothing_below_the_threshold() -> None:
     heat = np.array([blob(300, 200, peak=0.6) + blob(100, 60, peak=0.45)] * 10)
     (track,) = follow(heat, np.arange(10) / RATE, [Span(0, 9, 5)], 0.5, SIZE_WH)
-    assert track.present()[0].centroid_xy == pytest.approx((300, 200), abs=20)
+    assert track.regions[0].centroid_xy == pytest.approx((300, 200), abs=20)
 
 
 def test_event_without_any_heat_has_no_track_of_the_whole_picture() -> None:
@@ -215,7 +214,7 @@ def test_track_is_followed_from_the_start_of_its_event_though_it_gets_hot_later(
     peak = np.where(np.arange(40) < 20, 0.42, 0.8)
     heat = np.array([blob(a, 100, peak=p) + blob(300, 280, peak=0.42) for a, p in zip(x, peak, strict=True)])
     (track,) = follow(heat, np.arange(40) / RATE, [Span(0, 39, 30)], 0.5, SIZE_WH)  # the still one never counts
-    seen = track.present()
+    seen = track.regions
     assert seen[0].t_s == 0.0
     assert np.array([r.centroid_xy[0] for r in seen]) == pytest.approx(x, abs=25)
 
@@ -228,10 +227,10 @@ def test_what_is_least_usual_is_a_place_and_not_all_of_the_picture(top: float, t
     times = np.arange(12) / 8
     tracks = follow(heat, times, [Span(0, 11, 5)], threshold, (360, 240))
     assert len(tracks) == 1
-    for region in tracks[0].present():
+    for region in tracks[0].regions:
         x0, y0, x1, y1 = region.box_xyxy
         assert 180 <= x0 < x1 <= 280 and 60 <= y0 < y1 <= 160
-    assert times[3] <= tracks[0].present()[0].t_s and tracks[0].present()[-1].t_s <= times[8]
+    assert times[3] <= tracks[0].regions[0].t_s and tracks[0].regions[-1].t_s <= times[8]
 
 
 def test_heat_that_is_the_same_everywhere_has_no_place() -> None:
@@ -251,4 +250,4 @@ def test_tracks_of_several_events_have_numbers_of_their_own() -> None:
     heat = np.stack([blob(200, 100) if i < 20 or i > 60 else np.zeros(GRID_HW) for i in range(90)])
     tracks = follow(heat, np.arange(90) / RATE, [Span(0, 19, 5), Span(61, 89, 70)], 0.5, SIZE_WH)
     assert [t.id for t in tracks] == [1, 2]
-    assert [round(t.present()[0].t_s * RATE) for t in tracks] == [0, 61]
+    assert [round(t.regions[0].t_s * RATE) for t in tracks] == [0, 61]

@@ -46,7 +46,7 @@ def track_of(boxes: np.ndarray, score: float = 0.8, lead: int = 0) -> RegionTrac
         Region(float(t), tuple(b.tolist()), score, (float(b[[0, 2]].mean()), float(b[[1, 3]].mean())), 0.014)
         for t, b in zip(TIMES_S, boxes, strict=True)
     ]
-    return RegionTrack(5, (None,) * lead + tuple(regions))
+    return RegionTrack(5, tuple(range(lead, lead + len(regions))), tuple(regions))
 
 
 def red_shot() -> Shot:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from heatmap.regions import Region
-from heatmap.tracks import Tracker, box_iou, smooth
+from heatmap.tracks import RegionTrack, Tracker, box_iou, smooth
 
 SIZE = (640, 360)
 FPS = 8.0
@@ -23,17 +23,32 @@ def test_absent_for_ten_then_present_for_fourteen() -> None:
     tracker = Tracker(SIZE)
     _run(tracker, [[]] * 10 + [[(100.0 + 5 * i, 100.0)] for i in range(14)])
     (track,) = tracker.tracks()
-    assert len(track.regions) == 24
-    assert track.regions[:10] == (None,) * 10
-    assert all(r is not None and r.t_s == tracker.times_s[i] for i, r in enumerate(track.regions) if i >= 10)
+    assert track.slices == tuple(range(10, 24))
+    assert [r.t_s for r in track.regions] == [tracker.times_s[i] for i in track.slices]
 
 
-def test_lists_stay_aligned_after_a_track_has_gone() -> None:
+def test_a_track_that_has_gone_keeps_its_slices() -> None:
     tracker = Tracker(SIZE)
     _run(tracker, [[(100, 100)]] * 3 + [[]] * 20)
     (track,) = tracker.tracks()
-    assert len(track.regions) == len(tracker.times_s) == 23
-    assert [r is not None for r in track.regions] == [True] * 3 + [False] * 20
+    assert len(tracker.times_s) == 23
+    assert track.slices == (0, 1, 2)
+
+
+def test_what_has_ended_can_be_taken_away() -> None:
+    tracker, other = Tracker(SIZE), Tracker(SIZE)
+    slices: list[list[tuple[float, float]]] = [[(100, 100), (400, 200)]] * 3 + [[(400, 200)]] * 9
+    _run(other, slices)
+    _run(tracker, slices)
+    (gone,) = tracker.take_ended()
+    (live,) = tracker.tracks()
+    assert [gone, live] == other.tracks()
+    assert tracker.take_ended() == []
+
+
+def test_a_track_of_other_slices_than_regions_is_refused() -> None:
+    with pytest.raises(ValueError, match="track 3 has 1 regions in 2 slices"):
+        RegionTrack(3, (0, 1), (_region(100, 100, 0.0),))
 
 
 @pytest.mark.parametrize(("gap", "same"), [(2, True), (3, True), (4, False)])
@@ -104,10 +119,10 @@ def test_memory_of_a_track_is_bounded_and_its_span_kept() -> None:
     tracker = Tracker(SIZE, max_regions=16)
     _run(tracker, [[(100.0 + i, 100.0)] for i in range(200)])
     (track,) = tracker.tracks()
-    assert len(track.present()) <= 16
-    assert track.regions[0] is not None and track.regions[-1] is not None
+    assert len(track.regions) <= 16
+    assert (track.slices[0], track.slices[-1]) == (0, 199)
     whole = smooth(track, tracker.times_s)
-    assert [r.centroid_xy[0] for r in whole.present()] == pytest.approx([100.0 + i for i in range(200)])
+    assert [r.centroid_xy[0] for r in whole.regions] == pytest.approx([100.0 + i for i in range(200)])
 
 
 def test_smoothing_fills_gaps_and_keeps_the_span() -> None:
@@ -115,17 +130,17 @@ def test_smoothing_fills_gaps_and_keeps_the_span() -> None:
     _run(tracker, [[], [(100, 100)], [], [], [(130, 100)], [], []])
     (track,) = tracker.tracks()
     filled = smooth(track, tracker.times_s)
-    assert [r is not None for r in filled.regions] == [False, True, True, True, True, False, False]
-    assert [r.t_s for r in filled.present()] == pytest.approx([i / FPS for i in (1, 2, 3, 4)])
-    assert [r.centroid_xy[0] for r in filled.present()] == pytest.approx([100, 110, 120, 130])
-    assert smooth(track).present() == filled.present()
+    assert filled.slices == (1, 2, 3, 4)
+    assert [r.t_s for r in filled.regions] == pytest.approx([i / FPS for i in (1, 2, 3, 4)])
+    assert [r.centroid_xy[0] for r in filled.regions] == pytest.approx([100, 110, 120, 130])
+    assert smooth(track).regions == filled.regions
 
 
 def test_smoothing_uses_the_given_times_for_filled_slices() -> None:
     tracker = Tracker(SIZE)
     for t_s, regions in ((0.0, [_region(100, 100, 0.0)]), (0.1, []), (1.0, [_region(110, 100, 1.0)])):
         tracker.step(regions, t_s)
-    assert [r.t_s for r in smooth(tracker.tracks()[0], tracker.times_s).present()] == [0.0, 0.1, 1.0]
+    assert [r.t_s for r in smooth(tracker.tracks()[0], tracker.times_s).regions] == [0.0, 0.1, 1.0]
 
 
 def test_smoothing_calms_jitter_but_leaves_first_last_and_straight_lines() -> None:
@@ -135,11 +150,11 @@ def test_smoothing_calms_jitter_but_leaves_first_last_and_straight_lines() -> No
     _run(tracker, [[(100.0 + 5 * i + float(jitter[i]), 100.0)] for i in range(40)])
     raw = tracker.tracks()[0]
     calm = smooth(raw)
-    off = [r.centroid_xy[0] - (100 + 5 * i) for i, r in enumerate(calm.present())]
+    off = [r.centroid_xy[0] - (100 + 5 * i) for i, r in enumerate(calm.regions)]
     assert np.std(off) < 0.6 * np.std(jitter)
-    assert calm.present()[0].box_xyxy == pytest.approx(raw.present()[0].box_xyxy)
-    assert calm.present()[-1].box_xyxy == pytest.approx(raw.present()[-1].box_xyxy)
-    assert [r.score for r in calm.present()] == [r.score for r in raw.present()]
+    assert calm.regions[0].box_xyxy == pytest.approx(raw.regions[0].box_xyxy)
+    assert calm.regions[-1].box_xyxy == pytest.approx(raw.regions[-1].box_xyxy)
+    assert [r.score for r in calm.regions] == [r.score for r in raw.regions]
 
 
 def test_iou_counts_pixels_inclusively() -> None:

@@ -103,16 +103,16 @@ def regions_of(
         tracker.step(found, float(t))
     by_slice: dict[int, list[FrameRegion]] = {}
     for track in tracker.tracks(min_length=1):
-        for index, region in enumerate(smooth(track, tracker.times_s).regions):
-            if region is not None:
-                score = 0.5 * (region.score + track_score(track))
-                by_slice.setdefault(index, []).append((index, region.box_xyxy, score))
+        whole = smooth(track, tracker.times_s)
+        for index, region in zip(whole.slices, whole.regions, strict=True):
+            score = 0.5 * (region.score + track_score(track))
+            by_slice.setdefault(index, []).append((index, region.box_xyxy, score))
     return [(frame, box, score) for frame, i in enumerate(at.tolist()) for _, box, score in by_slice.get(i, [])]
 
 
 def track_score(track: RegionTrack) -> float:
     """Mean heat over a track's life, counting one second more at zero: what flickers up is believed less."""
-    regions = track.present()
+    regions = track.regions
     length = regions[-1].t_s - regions[0].t_s
     return float(np.mean([r.score for r in regions])) * length / (length + 1.0)
 

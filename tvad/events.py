@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from heatmap.levels import to_rarity, to_score
-from heatmap.regions import extract_regions
+from heatmap.regions import Region, extract_regions
 from heatmap.tracks import RegionTrack, Tracker, smooth
 from tvad.spill import PIECE, pieces, release
 
@@ -58,7 +58,8 @@ def follow(
     """Tracks of the hot places during the events; heat (T, h, w) in [0, 1], boxes in pixels of `size_wh`.
 
     Regions are cut at `threshold`. While an event's hottest place stays below it, that place alone is cut out, and
-    counts where it belongs to a track that reaches the threshold at another time.
+    counts where it belongs to a track that reaches the threshold at another time. Of each event only the tracks that
+    `share_out` may take: one of hours has very many.
     """
     found: list[RegionTrack] = []
     for span in spans:  # they are further apart than a track reaches
@@ -87,15 +88,33 @@ def _followed(heat: np.ndarray, times_s: np.ndarray, threshold: float, size_wh: 
         cut = np.where(hottest < threshold, weak, max(threshold, lowest))
         counts = hottest >= max(threshold, lowest)
     tracker = Tracker(size_wh, max_gap_s=MAX_GAP_S)
+    kept: list[RegionTrack] = []
+
+    def keep_of(ended: Sequence[RegionTrack]) -> list[RegionTrack]:
+        telling = [track for track in ended if counts[list(track.slices)].any()]
+        return _hottest([*kept, *(smooth(track, times_s) for track in telling)])
+
     for i, t in enumerate(times_s):
         hot = 0 < cut[i] <= hottest[i]
         tracker.step(extract_regions(heat[i], float(t), size_wh, float(cut[i])) if hot else [], float(t))
         if i % PIECE == 0:
+            kept = keep_of(tracker.take_ended())
             release(heat)
-    seen = tracker.times_s
-    telling = set(times_s[counts].tolist())
-    tracks = [t for t in tracker.tracks(min_length=1) if any(r.t_s in telling for r in t.present())]
-    return [smooth(track, seen) for track in tracks]
+    return sorted(keep_of(tracker.tracks(min_length=1)), key=lambda track: track.id)
+
+
+def _hottest(tracks: Sequence[RegionTrack]) -> list[RegionTrack]:
+    """Of the tracks of one event those that it may show."""
+    long, first = _ranked([(track, track.regions) for track in tracks])
+    return long + [track for track in first if track not in long]
+
+
+def _ranked(seen: Sequence[tuple[RegionTrack, Sequence[Region]]]) -> tuple[list[RegionTrack], list[RegionTrack]]:
+    """Of tracks and where they are in an event: the hottest that stay for MIN_TRACK_S, and the hottest of all."""
+    inside = [(track, regions) for track, regions in seen if any(r.score > 0 for r in regions)]
+    inside.sort(key=lambda one: (-sum(r.score for r in one[1]), one[0].id))
+    long = [track for track, regions in inside if regions[-1].t_s - regions[0].t_s >= MIN_TRACK_S]
+    return long[:TRACKS_PER_EVENT], [track for track, _ in inside[:1]]
 
 
 def _median(heat: np.ndarray) -> float:
@@ -113,13 +132,9 @@ def _median(heat: np.ndarray) -> float:
 def share_out(tracks: Sequence[RegionTrack], times_s: np.ndarray, spans: Sequence[Span]) -> list[list[RegionTrack]]:
     """The tracks of each event, hottest first: those present in it for MIN_TRACK_S, or the hottest one."""
     out = []
-    known = [(track, track.present()) for track in tracks]
     for span in spans:
         start_s, end_s = times_s[span.start], times_s[span.end]
-        near = [(t, there) for t, there in known if there and there[0].t_s <= end_s and there[-1].t_s >= start_s]
-        seen = {t.id: [r for r in there if start_s <= r.t_s <= end_s] for t, there in near}
-        inside = [t for t, _ in near if any(r.score > 0 for r in seen[t.id])]
-        inside.sort(key=lambda t: (-sum(r.score for r in seen[t.id]), t.id))
-        long = [t for t in inside if seen[t.id][-1].t_s - seen[t.id][0].t_s >= MIN_TRACK_S]
-        out.append(long[:TRACKS_PER_EVENT] or inside[:1])
+        near = [t for t in tracks if t.regions and t.regions[0].t_s <= end_s and t.regions[-1].t_s >= start_s]
+        long, first = _ranked([(t, [r for r in t.regions if start_s <= r.t_s <= end_s]) for t in near])
+        out.append(long or first)
     return out

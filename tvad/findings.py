@@ -62,7 +62,7 @@ class SeenThing:
 
     def overlap(self, track: RegionTrack) -> float:
         """Mean over the track of the share of the smaller box that both cover, where both are there; in [0, 1]."""
-        regions = track.present()
+        regions = track.regions
         t = np.array([r.t_s for r in regions])
         shared = (t >= self.times_s[0]) & (t <= self.times_s[-1])
         if not shared.any():
@@ -125,7 +125,7 @@ def name_of(logits: np.ndarray, guide: WordGuide | None) -> tuple[str, float, bo
 
 def thing_of(track: RegionTrack, things: SeenThings) -> SeenThing | None:
     """The thing that a track follows; None where none overlaps it enough."""
-    seen = track.present()
+    seen = track.regions
     near = things.during(seen[0].t_s, seen[-1].t_s) if seen else iter(())
     best = max(near, key=lambda s: s.overlap(track), default=None)
     return best if best is not None and best.overlap(track) >= OVERLAP else None
@@ -150,7 +150,7 @@ def make_track(
     stretch_s: tuple[float, float],
 ) -> tuple[Track, bool]:
     """The Evidence's track, and whether its label is one of the anomaly words."""
-    regions = track.present()
+    regions = track.regions
     times = [r.t_s for r in regions]
     boxes = [r.box_xyxy for r in regions]
     thing = thing_of(track, things)

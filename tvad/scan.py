@@ -90,7 +90,9 @@ class Scan:
     def add_headed(self, levels: HeadLevels) -> None:
         """The head's levels of the next snippets."""
         self.busiest.add(levels.where)
-        self.headed.append(replace(levels, where=levels.where[:0]))
+        # Copies: a view would keep all of what it is a part of, which is a window's places.
+        nowhere, probs = np.zeros((0, *levels.where.shape[1:]), bool), levels.probs
+        self.headed.append(replace(levels, where=nowhere, probs=None if probs is None else probs.copy()))
 
     def head_curve(self, alarm: AlarmLevel) -> np.ndarray:
         """Rarity of the head's snippets at each frame, (T,): straight lines between their middles."""

@@ -80,7 +80,7 @@ def targets_of_masks(
         raise DataError("masks without a single frame")
     made: list[Target] = []
     for track in tracker.tracks():
-        regions = track.present()
+        regions = track.regions
         times = tuple(r.t_s for r in regions)
         made.append(_target(len(made) + 1, noun, times, tuple(r.box_xyxy for r in regions), ((times[0], times[-1]),)))
     return made, np.array(anomalous), size
