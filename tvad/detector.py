@@ -35,6 +35,7 @@ from tvad.scan import NOTHING, Scan
 from tvad.scene import Scene, SceneError
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.sight import GRID, Sight
+from tvad.spill import pieces
 from tvad.tower_part import HeatTower, TowerPart, about_tower
 from tvad.video import VideoReader, sha256_of
 from tvad.watcher import Watcher, encoded_and_watched
@@ -202,7 +203,7 @@ class Detector:
         source_times = reader.source_times_s
 
         def per_frame(x: np.ndarray) -> np.ndarray:
-            return to_score(np.interp(source_times, times, x))
+            return np.concatenate([to_score(np.interp(some, times, x)) for some in pieces(source_times)])
 
         curves = Curves(
             source_times,

@@ -19,7 +19,7 @@ from tvad.head_part import HeadLevels
 from tvad.kinds import WINDOW
 from tvad.parts import Levels, ScoredThing
 from tvad.sight import EVERY_S, coarse
-from tvad.spill import Maps
+from tvad.spill import Maps, pieces
 from tvad.words import WordGuide
 
 NOTHING = -12.0  # rarity (nats) where a part sees nothing at all
@@ -104,7 +104,8 @@ class Scan:
         if not self.headed or self.headed[0].probs is None:
             return None
         probs = np.concatenate([h.probs for h in self.headed])  # type: ignore[misc]
-        return probs[self._snippets(times_s)]
+        middles = np.concatenate([h.times_s for h in self.headed])
+        return np.concatenate([probs[_nearest(middles, some)] for some in pieces(times_s)])
 
     def stretch_probs(self, start_s: float, end_s: float) -> np.ndarray | None:
         """(n, K) of the snippets of a stretch, and of those around it until there are WINDOW; None where the head knows
@@ -112,15 +113,11 @@ class Scan:
         if not self.headed or self.headed[0].probs is None:
             return None
         probs = np.concatenate([h.probs for h in self.headed])  # type: ignore[misc]
-        first, last = self._snippets(np.array([start_s, end_s])).tolist()
+        middles = np.concatenate([h.times_s for h in self.headed])
+        first, last = _nearest(middles, np.array([start_s, end_s])).tolist()
         missing = max(WINDOW - (last + 1 - first), 0)
         first = max(min(first - missing // 2, len(probs) - WINDOW), 0)
         return probs[first : max(last + 1, first + WINDOW)]
-
-    def _snippets(self, times_s: np.ndarray) -> np.ndarray:
-        """Number of the snippet nearest to each time, the later of two as near."""
-        middles = np.concatenate([h.times_s for h in self.headed])
-        return np.searchsorted((middles[1:] + middles[:-1]) / 2, times_s, side="right")
 
     def add_things(self, scored: list[ScoredThing]) -> None:
         for thing in scored:
@@ -190,6 +187,11 @@ class Scan:
         y = (np.arange(height) + 0.5 - middle_y * height / self.size_wh[1]) / half_y
         inside = np.clip((RIM - np.hypot(x[None, :], y[:, None])) / FADE, 0, 1)
         np.maximum(cells, NOTHING + (value - NOTHING) * inside, out=cells, where=inside > 0, casting="unsafe")
+
+
+def _nearest(middles: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """Number of the snippet whose middle is nearest to each time, the later of two as near."""
+    return np.searchsorted((middles[1:] + middles[:-1]) / 2, times_s, side="right")
 
 
 def _soft(where: np.ndarray) -> np.ndarray:
