@@ -1,12 +1,13 @@
 """Events from rarities, and tracks of what is hot during them."""
 
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from heatmap.regions import Region
-from heatmap.tracks import RegionTrack
+from heatmap.regions import Region, extract_regions
+from heatmap.tracks import RegionTrack, Tracker, smooth
 from tvad.events import (
     KEEP_NATS,
     MAX_GAP_S,
@@ -251,3 +252,38 @@ def test_tracks_of_several_events_have_numbers_of_their_own() -> None:
     tracks = follow(heat, np.arange(90) / RATE, [Span(0, 19, 5), Span(61, 89, 70)], 0.5, SIZE_WH)
     assert [t.id for t in tracks] == [1, 2]
     assert [round(t.regions[0].t_s * RATE) for t in tracks] == [0, 61]
+
+
+def test_a_restless_stretch_of_hours_is_followed_in_little_memory() -> None:
+    rng = np.random.default_rng(0)
+    count = 2000
+    heat = (0.2 + 0.05 * rng.random((count, *GRID_HW))).astype(np.float16)
+    heat[np.arange(count), rng.integers(0, 18, count), rng.integers(0, 32, count)] = 0.9
+    times_s = np.arange(float(count))  # a second apart: nothing is the same thing a frame later
+    span = Span(0, count - 1, 9)
+    tracemalloc.start()
+    try:
+        tracks = follow(heat, times_s, [span], 0.5, SIZE_WH)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8e6  # 64 MB where each track has a place for each frame
+    assert ids(share_out(tracks, times_s, [span])) == [[tracks[0].id]]
+    assert tracks[0].regions[0].score == pytest.approx(0.9, abs=0.01)
+
+
+def test_the_tracks_of_a_long_event_are_those_that_all_of_them_would_give() -> None:
+    rng = np.random.default_rng(1)
+    heat = np.zeros((1500, *GRID_HW), np.float16)
+    for start in range(0, 1500, 30):
+        x, y, peak = rng.uniform(60, 580), rng.uniform(60, 300), rng.uniform(0.55, 0.95)
+        heat[start : start + int(rng.integers(2, 22))] = blob(x, y, peak)
+    times_s, span = np.arange(1500) / RATE, Span(0, 1499, 9)
+    tracker = Tracker(SIZE_WH, max_gap_s=MAX_GAP_S)
+    for frame, t in zip(heat, times_s.tolist(), strict=True):
+        tracker.step(extract_regions(frame, t, SIZE_WH, 0.5), t)
+    everything = [smooth(track, tracker.times_s) for track in tracker.tracks(min_length=1)]
+    (wanted,) = share_out(everything, times_s, [span])
+    (found,) = share_out(follow(heat, times_s, [span], 0.5, SIZE_WH), times_s, [span])
+    assert len(everything) == 50 and len(wanted) == TRACKS_PER_EVENT
+    assert found == wanted

@@ -1,5 +1,6 @@
 """The temporal head in the product: its graph says what torch says, a stream what the whole says; events name it."""
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,16 @@ def test_class_probabilities_are_those_of_the_nearest_snippet() -> None:
     found = scan.class_probs(np.array([0.0, 0.9, 1.1, 7.0]))
     assert found is not None and found[:, 1].tolist() == pytest.approx([0.1, 0.1, 0.8, 0.8])
     assert scan_of([0.0], np.zeros((1, *GRID), bool)).class_probs(np.zeros(1)) is None
+
+
+def test_a_scan_keeps_nothing_of_a_window_but_its_levels() -> None:
+    places, probs = np.zeros((64, *GRID), bool), np.zeros((64, 3), np.float32)
+    kept = weakref.ref(places), weakref.ref(probs)
+    scan = scan_of([], np.zeros((0, *GRID), bool))
+    scan.add_headed(HeadLevels(np.zeros(32, np.float32), probs[16:48], places[16:48], np.arange(32.0)))
+    del places, probs
+    assert [ref() for ref in kept] == [None, None]
+    assert len(scan.busiest) == 32
 
 
 def test_a_stretch_has_the_snippets_around_it(folder: Path) -> None:
