@@ -78,10 +78,15 @@ def _about(sentence: Sentence, evidence: Evidence, focus: Focus) -> _About:
     return _About(evidence.tracks, evidence.events, False)
 
 
+def denies(text: str) -> bool:
+    """Whether a text says that there is no anomaly in the video."""
+    return any(s.denies and not (s.limited or s.times) for s in sentences(text))
+
+
 def against_before(text: str, stand: Turn) -> tuple[str, ...]:
     """What of a text goes against what was said before on whether there is an anomaly, in `stand`."""
     said = sentences(text)
-    if stand.verdict and any(s.denies and not (s.limited or s.times) for s in said):
+    if stand.verdict and denies(text):
         return (f"The text says that there is no anomaly; before, it was said that there is one: {stand.answer}",)
     if stand.verdict is False and any(s.affirms and not s.hedged for s in said):
         return (f"The text says that there is an anomaly; before, it was said that there is none: {stand.answer}",)
@@ -147,6 +152,8 @@ def _references(sentence: Sentence, evidence: Evidence) -> Iterator[str]:
 
 def _counts(sentence: Sentence, evidence: Evidence) -> Iterator[str]:
     for number, noun in count_claims(sentence):
+        if not evidence.events and noun in ("anomaly", "track", "thing", "object") and sentence.affirms:
+            continue  # that there is any is contradicted already
         if noun in ("event", "anomaly"):
             if number != len(evidence.events):
                 yield f"The text counts {number} {noun}(s); the evidence has {plural('event', len(evidence.events))}."
@@ -166,6 +173,13 @@ def _times(sentence: Sentence, evidence: Evidence, about: _About, question: Ques
     asked = (question.span_s if question is not None else None) or ()
     for said in sentence.times:
         if said.start_s in asked or _is_length(said, evidence):
+            continue
+        if said.start_s > said.end_s:
+            yield f"The text says {stretch(said.start_s, said.end_s)}, which ends before it begins."
+            continue
+        if said.end_s > evidence.video.duration_s + max(SLACK_S, said.step_s):
+            length = facts.seconds(evidence.video.duration_s)
+            yield f"The text says {stretch(said.start_s, said.end_s)}; the video is {length} long."
             continue
         spans = [(e.start_s, e.end_s) for e in about.events] + [(t.start_s, t.end_s) for t in about.tracks]
         slack_s = max(SLACK_S, said.step_s)

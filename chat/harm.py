@@ -16,7 +16,7 @@ _HELP += r"|medics?|paramedics?|emergency services|help|911|112|999|somebody|som
 _TOLD = {
     "weapon": ("Whether there is a weapon", "things so small are not recognised"),
     "hurt": ("Whether anybody is hurt", "it holds places, movement and looks, no injuries"),
-    "call": ("Whether to call or send anybody", "it says what is unusual, not how bad that is; a person has to decide"),
+    "act": ("What is to be done", "it says what is unusual, not how bad that is; a person has to decide"),
     "crime": ("Whether it is a crime", "it says what is unusual, not what is forbidden"),
     "danger": ("Whether it is dangerous", "it says what is unusual, not what is dangerous"),
 }
@@ -26,8 +26,9 @@ _ASKS = {
     "hurt": r"\b(?:hurts?|injur\w+|wound\w*|harmed|bleed\w*|blood|unconscious|dead|dies|died|dying|kill(?:s|ed)?|alive"
     r"|casualt\w+|victims?|unharmed|in pain|survive[ds]?)\b"
     rf"|^(?:so |and |but )?(?:is|are|was|were)\b.*\b{_WHO}\b.*\b(?:ok|okay|all right|alright|fine|well|safe)\b",
-    "call": rf"\b(?:call|alert|notify|inform|phone|ring|contact|send|dispatch|involve)\b(?: \w+){{0,3}} {_HELP}\b"
+    "act": rf"\b(?:call|alert|notify|inform|phone|ring|contact|send|dispatch|involve)\b(?: \w+){{0,3}} {_HELP}\b"
     rf"|\bneeds? (?:an? |any |some |the |to call )?(?:\w+ )?(?:{_HELP}|rescue|assistance)\b"
+    rf"|(?<!what )\b(?:should|shall|must|ought|need|have to|supposed to)\b.*\b{_HELP}\b"
     r"|\bwhat (?:should|must|shall|can|do) (?:i|we)\b(?: \w+)? do\b"
     r"|\b(?:should|must|shall|do|ought|can) (?:i|we|somebody|someone|anybody)\b(?: (?:need|have|to|just|now))*"
     r" (?:act|intervene|react|worry|panic|evacuate|leave|go there|do (?:something|anything)"

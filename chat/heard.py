@@ -14,6 +14,8 @@ REPEATS = 3  # so many times the same six words: it runs in circles
 NEW_SHARE = 0.5  # of an answer's telling words that may be its own
 SENTENCE_WORDS = 3
 SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
+# A time has its unit, a stretch its end, and a place its noun.
+_BROKEN = re.compile(r"\b(?:from|to|at|until|between|and|the|a|an|of|in|with)(?: \d+(?:\.\d*)?)?\W*$", re.IGNORECASE)
 
 
 @dataclass
@@ -51,6 +53,11 @@ def first_sentence(pieces: Iterator[str]) -> Iterator[str]:
         if end is not None:
             return
         said = text
+
+
+def broke_off(text: str) -> bool:
+    """Whether a sentence ends where a number or a word is still to come: "from 0.", "from 3.5 to"."""
+    return bool(_BROKEN.search(text.rstrip()))
 
 
 def _runs_off(text: str, longest: int) -> str:

@@ -30,9 +30,7 @@ def at_moment(
     if question.event is not None:
         then = [e for e in then if e.id == question.event]
     if not then:
-        text = _nothing(
-            evidence, question, start_s, end_s, "no event" if differs(evidence, stand) else "nothing anomalous"
-        )
+        text = _nothing(evidence, question, start_s, end_s, differs(evidence, stand))
         return " ".join(filter(None, [text, otherwise(evidence, stand)])), None, None
     event = facts.strongest(then)
     tracks = [t for t in facts.tracks_of(evidence, event) if t.start_s <= end_s and t.end_s >= start_s]
@@ -59,9 +57,9 @@ def _not_analysed(evidence: Evidence, start_s: float, end_s: float) -> str:
     return ""
 
 
-def _nothing(evidence: Evidence, question: Question, start_s: float, end_s: float, nothing: str) -> str:
-    lead = "" if not question.yes_no else "Yes: " if question.asks_normal else "No: "
-    text = f"{nothing} {stretch(start_s, end_s)}"
+def _nothing(evidence: Evidence, question: Question, start_s: float, end_s: float, differ: bool) -> str:
+    lead = "" if differ or not question.yes_no else "Yes: " if question.asks_normal else "No: "
+    text = f"{'no event' if differ else 'nothing anomalous'} {stretch(start_s, end_s)}"
     text = f"{lead}{text if lead else facts.capital(text)}"
     events = facts.in_time(evidence.events)
     if not events:

@@ -22,7 +22,7 @@ def nothing_found(evidence: Evidence, question: Question, kind: str, stand: Turn
     if kind == SURE:
         return how_sure(evidence, question, stand) + warned(evidence)
     text = _nothing_of(evidence, question, kind, whole, differs(evidence, stand))
-    return " ".join(filter(None, [text, otherwise(evidence, stand)]))
+    return " ".join(filter(None, [text, otherwise(evidence, stand), ASKS if kind == UNKNOWN else ""]))
 
 
 def _nothing_of(evidence: Evidence, question: Question, kind: str, whole: str, differ: bool) -> str:
@@ -43,10 +43,11 @@ def _nothing_of(evidence: Evidence, question: Question, kind: str, whole: str, d
             f"The video was compared with {facts.compared_with(evidence)}.{warned(evidence)}"
         )
     if kind == UNKNOWN:
-        return f"The evidence does not tell: {whole} ({low}), and normal things are not described. {ASKS}"
+        held = whole.replace("the evidence has", "it has")
+        return f"The evidence does not tell: {held} ({low}), and normal things are not described."
     about = {WHEN: "no time to give", WHERE: "no place to show", MOTION: "nothing to follow"}
     about[APPEARANCE] = "nothing to describe"
-    return f"{'No: ' + whole if question.yes_no else capital(whole)}, so there is {about[kind]}."
+    return f"{capital(whole)}, so there is {about[kind]}."
 
 
 def confidence(evidence: Evidence) -> str:

@@ -73,7 +73,8 @@ _KINDS = {
     SURE: r"\b(?:sure|certain|confiden\w+|reliab\w+|trust\w*|false (?:alarms?|positives?)|mistake\w*|probab\w+|likely"
     r"|correct)\b|^really\b|wrong about",
     WHY: r"\bwhy\b|\bhow (?:do|did|can|could) you (?:know|tell|see|decide|find)|\breasons?\b|\bcauses?\b"
-    r"|\bthresholds?\b|\bscores?\b|\braise[ds]?\b|calibrat|\bwhat makes\b|\bexplain\b|\bhow come\b|\btriggered\b",
+    r"|\bthresholds?\b|\bscores?\b|\braise[ds]?\b|calibrat|\bwhat makes\b|\bexplain\b|\bhow come\b|\btriggered\b"
+    r"|\b(?:evidence|proof|prove|grounds|basis|justify|reasoning)\b|\bbased?\b.*\bon\b",
     COUNT: r"\bhow many\b|\bnumber of\b|\bcount\b|\bhow often\b|\bmore than one\b|\bonly one\b"
     r"|\bone\b.*\bor (?:several|more|many|two|multiple)\b",
     WHEN: r"\bwhen\b|\bwhat time\b|\b(?:which|what) (?:second|moment|minute|time)s?\b|\bhow long\b|\bduration\b"
@@ -243,7 +244,7 @@ def _kinds(said: str, yes_no: bool, asks_normal: bool, thing: str, has_time: boo
         found[WHAT] = m.start()
     if found:
         return tuple(sorted(found, key=lambda kind: found[kind]))
-    if yes_no and deeds(said) and not (ODD.search(said) or asks_normal or is_known(thing)):
+    if (yes_no or _YES_NO.search(said)) and deeds(said) and not (ODD.search(said) or asks_normal or is_known(thing)):
         return (DEED,)
     if colours_in(said) and yes_no:
         return (APPEARANCE,)
@@ -299,7 +300,7 @@ def _thing(said: str, yes_no: bool) -> str:
     words = [
         w
         for w in m["thing"].lower().split()
-        if w not in ("are", "is", "were", "was", "there", "do", "does", "did", "you")
+        if w not in ("are", "is", "were", "was", "there", "do", "does", "did", "you", "involved", "visible", "seen")
     ]
     thing = " ".join(words)
     odd = ODD.search(thing) or _NORMAL.search(thing) or thing in ("one", "it", "more", "else", "thing", "here")

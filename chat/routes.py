@@ -4,13 +4,15 @@ Next: chat/session.py
 """
 
 from chat.focus import asks_around
-from chat.lexicon import is_english, is_known
+from chat.lexicon import is_english, is_known, kin, singular
 from chat.questions import DEED, HARM, LABEL, RECALL, SURE, UNKNOWN, WHETHER, WHY, Question
 from chat.report import Said
 from tvad.evidence import Evidence
 
 NARRATED = frozenset({WHY, SURE, RECALL})  # about scores, thresholds and what was said, not about the video
 ABSTAINS = frozenset({HARM, DEED})  # what nobody taught the small model, and it would make up
+# Things with a name here that no dialogue of the training asks for.
+STRANGE = frozenset({"smoke", "explosion"})
 _BESIDE = r"\belse\b|\bother\b|\bmore\b"
 
 
@@ -27,7 +29,9 @@ def untaught(read: Question, said: Said, evidence: Evidence) -> bool:
     numbered = read.event is not None or read.track is not None
     missing = evidence.has_anomaly and read.names_one and not said.focus.chosen
     unread = kinds == {UNKNOWN} and (read.yes_no or not is_english(read.text))
-    strange = LABEL in kinds and not is_known(read.thing)
+    words = {singular(word) for word in read.thing.split()}
+    unasked = bool(words & STRANGE) or any(kin(word) & {"weapon", "aeroplane"} for word in words)
+    strange = LABEL in kinds and (unasked or not is_known(read.thing))
     beside = WHETHER in kinds and read.says(_BESIDE) and evidence.has_anomaly
     apart = read.span_s is not None or asks_around(read) or beside
     return bool(kinds & ABSTAINS) or apart or unread or strange or numbered or missing

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chat import facts
 from chat.beyond import declines
-from chat.check import against_before, conflicts, says_whether
+from chat.check import against_before, conflicts, denies, says_whether
 from chat.claims import sentences
 from chat.conversation import Conversation, Turn
-from chat.heard import Heard, first_sentence, in_sentences, kept, strays, yes_or_no
+from chat.heard import Heard, broke_off, first_sentence, in_sentences, kept, strays, yes_or_no
 from chat.meaning import understand
 from chat.nothing import counts_findings
 from chat.prompt import build_full_messages, build_lvlm_messages, build_messages, build_seeing_messages
@@ -148,11 +148,15 @@ class Session:
             return ""
         if COUNT in read.kinds and not counts_findings(read.thing):
             return "[Only what is anomalous is counted.]"
-        if not {WHETHER, WHAT} & set(read.kinds):
-            return ""
-        word = yes_or_no(heard.text)
-        found = heard.verdict if word is None else (word == "yes") != read.asks_normal
-        return facts.kind_note(self.evidence) if found else ""
+        known, word = self._known(), yes_or_no(heard.text)
+        if asks_whole(read) or (WHETHER in read.kinds and word):
+            found = (word == "yes") != read.asks_normal
+        else:
+            found = bool(known and known.verdict) and not declines(heard.text)
+            if known and not known.verdict and not (denies(heard.text) or declines(heard.text) or word):
+                chance = "" if known.sure is None else f" ({known.sure:.0%} for one)"
+                return f"[That there is an anomaly was denied{chance}; this is about what is least usual.]"
+        return facts.kind_note(self.evidence) if found and {WHETHER, WHAT} & set(read.kinds) else ""
 
     def _by_model(self, read: Question, said: Said) -> bool:
         # About a video without anomaly there is nothing to word: the plain No is the answer.
@@ -175,7 +179,7 @@ class Session:
         wrong = yes_or_no(claimed), yes_or_no(said.text)
         if read.yes_no and not found and set(wrong) == {"yes", "no"}:
             found = (f"The text says {wrong[0]}; from the evidence: {said.text}",)
-        if heard.verdict is not None and heard.verdict != self.evidence.has_anomaly and not found:
+        if heard.verdict not in (None, self.evidence.has_anomaly) and not found and not declines(claimed):
             found = (says_whether(heard.verdict, self.evidence),)
         if claimed and {BEYOND, HARM} & set(said.kinds) and not declines(claimed):
             found = (*found, said.text)
@@ -188,7 +192,7 @@ class Session:
             own = (word == "yes") != read.asks_normal  # "yes" to "is all normal?" is no anomaly
             verdict = own if yes is not None else None
         sure = yes
-        if verdict is None and yes is None and stand is not None and stand.sure is not None:
+        if yes is None and not heard.trouble and stand is not None and stand.sure is not None:
             verdict, sure = stand.verdict, stand.sure
         self._last = Answer(text, self._citations(said, claimed if self._frames else ""), found, yes, verdict, sure)
         turn = Turn(read.text, words, said.kinds, said.focus, own, None if own is None else yes)
@@ -229,6 +233,8 @@ class Session:
     def _worded(self, read: Question, said: Said, heard: Heard) -> Iterator[str]:
         """The language model's words, kept in `heard`; after trouble a note and the narrator's words."""
         yield from self._model_words(read, heard)
+        if not heard.trouble and broke_off(heard.text):
+            heard.trouble = "broke off"
         abstains = self.explain == "lvlm" and declines(heard.text)
         if not (heard.trouble or abstains) and read.yes_no and yes_or_no(said.text) and not yes_or_no(heard.text):
             heard.trouble = "did not say yes or no"

@@ -71,7 +71,7 @@ def seen(evidence: Evidence, stand: Turn | None, event: Event | None = None, tra
     elif stand is not None and differs(evidence, stand):
         held = f"the evidence has no event: {below(evidence)}"
         who = "it was said before" if stand.sure is None else "the language model has it"
-        return f"What is seen, as {who}: {quoted(stand)}; {held}."
+        return " ".join(filter(None, [f"What is seen, as {who}: {quoted(stand)}; {held}.", facts.kind_note(evidence)]))
     else:
         text = f"{facts.capital(nothing(evidence, stand))}: {below(evidence)}; normal things are not described."
     return " ".join(filter(None, [text, otherwise(evidence, stand)]))

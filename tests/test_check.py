@@ -151,3 +151,14 @@ def test_a_conflict_is_told_once_and_says_what_the_evidence_has() -> None:
     found = conflicts("It moves left. It moves left.", one_event())
     assert len(found) == 1
     assert "right" in found[0]
+
+
+def test_times_that_cannot_be() -> None:
+    for evidence in (one_event(), nothing()):
+        assert "ends before it begins" in conflicts("It walks from 5.5 to 5.0 s.", evidence)[0]
+        assert "the video is 30.0 s long" in conflicts("It walks from 6.0 to 45.0 s.", evidence)[0]
+    assert not conflicts("It walks from 5.5 to 29.9 s.", nothing())
+
+
+def test_one_contradiction_is_told_once() -> None:
+    assert len(conflicts("There is one anomalous thing: a fire.", nothing())) == 1

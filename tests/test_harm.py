@@ -16,16 +16,16 @@ ASKED = {
     ),
     "danger": ("is it dangerous?", "is that a threat?", "how serious is it?", "is the area safe?", "an emergency?"),
     "weapon": ("does anyone have a weapon?", "is there a knife?", "is he armed?", "do you see a gun?"),
-    "call": (
+    "act": (
         "should I call the police?", "do we need an ambulance?", "what should I do?", "should I be worried?",
-        "does he need help?", "shall I send somebody?", "can I ignore this?",
+        "does he need help?", "shall I send somebody?", "should the fire brigade come?", "can I ignore this?",
     ),
     "crime": ("is this a crime?", "is that legal?"),
 }  # fmt: skip
 OTHERS = (
     "is everything ok?", "is it safe to say that all is well?", "is the video ok?", "what is anomalous?",
     "should the alarm be raised?", "is event 1 the most severe?", "what is the threshold?", "who is it?",
-    "how bright is it?", "what do you see?", "is it harmless?", "what do you call it?",
+    "how bright is it?", "what should the guard be told?", "what do you see?", "is it harmless?",
 )  # fmt: skip
 
 

@@ -201,7 +201,7 @@ def test_else_after_and_before() -> None:
     [
         ("was anyone running?", "That was not found, and cannot be ruled out."),
         ("is anybody there?", "The evidence does not tell"),
-        ("should I be worried?", "Whether to call or send anybody cannot be told from the evidence"),
+        ("should I be worried?", "What is to be done cannot be told from the evidence"),
     ],
 )
 def test_what_the_evidence_does_not_hold_gets_no_yes_and_no_no(text: str, begins: str) -> None:

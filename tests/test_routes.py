@@ -8,7 +8,7 @@ from test_session import ask, shown
 
 from chat.conversation import Conversation
 from chat.openai_body import details, remembered
-from chat.session import Session
+from chat.session import Session, verdict_of
 from tvad.evidence import Evidence
 
 FIRE = "Yes, there is a fire that burns."
@@ -93,6 +93,45 @@ def test_who_asks_a_later_step_first_is_told_of_the_conflict_and_the_doubt() -> 
     assert ask(session, "how does it move?").text == "It burns."
 
 
+def test_the_confidence_is_that_of_the_verdict_whatever_was_asked() -> None:
+    for question in ("is there a fire?", "where is it?", "when?", "is anybody hurt?", "what is anomalous?"):
+        answer = ask(unlike("Yes, there is a fire in the video."), question)
+        assert verdict_of(nothing(), answer) == (True, 0.6), question
+
+
+def test_nothing_is_denied_by_the_evidence_alone_after_a_yes() -> None:
+    session = unlike("It disappears inside the picture.")
+    assert ask(session, "is there an anomaly?", "did it leave?").text == "It disappears inside the picture."
+    assert ask(session, "is it still there at the end?").text.startswith("No event at 30.0 s")
+
+
+@pytest.mark.parametrize("broken", ["It burns from 0.", "It appears inside the", "It stays from 3.5 to"])
+def test_an_answer_that_breaks_off_is_told_by_the_narrator(broken: str) -> None:
+    assert "[The language model broke off; from the evidence:]" in ask(unlike(broken), "when?").text
+    assert "broke off" not in ask(unlike("It burns from 0.5 to 30 s."), "when?").text
+
+
+def test_what_is_told_after_a_no_is_no_anomaly() -> None:
+    calm = shown(nothing(), "No, there is none.", "The person walks.", yes=0.2)
+    note = " [That there is an anomaly was denied (20% for one); this is about what is least usual.]"
+    assert ask(calm, "is there an anomaly?", "how does he move?").text == f"The person walks.{note}"
+    for words in ("There is no anomaly in the video.", "The video does not show that."):
+        assert ask(shown(nothing(), "No.", words, yes=0.2), "how does he move?").text == words
+
+
+def test_what_is_declined_affirms_nothing() -> None:
+    evidence = replace(nothing(), peak_score=0.45, kind="fighting", class_probs={"fighting": 0.8})
+    session = Session(evidence, "lvlm", FakeExplainer("Yes, a man.", "The video does not show that.", yes=0.9))
+    answer = ask(session, "what happens next?")
+    assert answer.text == "The video does not show that." and not answer.conflicts
+
+
+def test_a_kind_of_movement_is_told_with_harm() -> None:
+    evidence = replace(nothing(), peak_score=0.45, kind="fighting", class_probs={"fighting": 0.8})
+    session = Session(evidence, "lvlm", FakeExplainer("Yes, there is a man.", yes=0.9))
+    assert "the movement looks like fighting (80%)" in ask(session, "is anybody hurt?").text
+
+
 def test_people_are_not_counted() -> None:
     told = ask(shown(one_event(), "Yes.", "There is one: a cyclist."), "how many people are there?")
     assert told.text == "There is one: a cyclist. [Only what is anomalous is counted.]"
@@ -107,7 +146,8 @@ def test_what_is_not_english_is_not_answered_at_random(question: str) -> None:
 
 def test_a_thing_that_the_model_was_not_taught_is_not_denied_by_it() -> None:
     session = shown(one_event(), "Yes, a cyclist.", "No, there is no dog in the video.")
-    assert "not listed" in ask(session, "is there a crowd?").text
+    for thing in ("a crowd", "smoke", "an aeroplane"):
+        assert "not listed" in ask(session, f"is there {thing}?").text
     assert ask(session, "is there a dog?").text == "No, there is no dog in the video."
 
 
