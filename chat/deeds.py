@@ -23,7 +23,7 @@ def done(evidence: Evidence, asked: tuple[str, ...], stand: Turn | None, event: 
         held = facts.headline(evidence, event) if event else f"no event: {below(evidence)}"
         who = "As it was said before" if stand.sure is None else "As the language model has it"
         return f"{who}, yes: {quoted(stand)}. The evidence has {held}."
-    return f"{_looks_like(evidence, asked)} {seen(evidence, stand, event)}"
+    return f"{_looks_like(evidence, asked)} {seen(evidence, stand, event, kind=False)}"
 
 
 def _found(evidence: Evidence, event: Event) -> str:

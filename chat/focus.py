@@ -32,7 +32,7 @@ class Resolved:
 def resolve(question: Question, evidence: Evidence, conversation: Conversation) -> Resolved:
     kinds = question.kinds
     if kinds == (UNKNOWN,) and (question.more or question.names_one):
-        inherits = question.more and conversation.kinds not in ((), (UNKNOWN,))
+        inherits = question.more and conversation.kinds not in ((), (UNKNOWN,)) and not _AROUND.search(question.text)
         kinds = conversation.kinds if inherits else (WHAT,)
     if unknown := _missing(question, evidence):
         return Resolved(kinds, conversation.focus, unknown)

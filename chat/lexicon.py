@@ -181,11 +181,14 @@ _DEEDS: dict[str, str] = {
     "smoking": r"cigarettes?|vap(?:e|es|ing)",
     "crossing": r"cross(?:es|ed|ing)?|jaywalk\w*",
 }
+_WRONG_WAY = re.compile(r"\bwrong (?:way|direction|side|lane)\b", re.IGNORECASE)
 _DEED_PATTERNS = {deed: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for deed, words in _DEEDS.items()}
 
 
 def deeds(text: str) -> tuple[str, ...]:
     """The deeds that a text speaks of."""
+    if _WRONG_WAY.search(text):
+        return ("going the wrong way",)  # whoever goes so; who only goes is not meant
     return tuple(deed for deed, pattern in _DEED_PATTERNS.items() if pattern.search(text))
 
 
@@ -238,6 +241,18 @@ _ENGLISH = re.compile(
 def is_english(text: str) -> bool:
     """Whether a text holds a common English word, or is too short to tell: one or two words of plain letters."""
     return bool(_ENGLISH.search(text)) or (text.isascii() and len(text.split()) <= 2)
+
+
+_COURTESY = re.compile(
+    r"(?:(?:ok(?:ay)?|thanks?|thank you|great|good|well done|nice|fine|alright|hello|hi|hey|bye|goodbye|please|cheers"
+    r"|(?:good )?(?:morning|afternoon|evening|day)|very much|a lot|there|sorry|i see|got it)\b[\s,.!]*)+",
+    re.IGNORECASE,
+)
+
+
+def is_courtesy(text: str) -> bool:
+    """Whether a text asks nothing: "ok, thanks!"; "ok?" does."""
+    return bool(_COURTESY.fullmatch(text.strip()))
 
 
 def clip_s(value: float, low: float, high: float) -> float:

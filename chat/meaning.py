@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chat.lexicon import is_english
+from chat.lexicon import is_courtesy, is_english
 from chat.questions import (
     APPEARANCE,
     BEYOND,
@@ -129,7 +129,7 @@ def understood(read: Question) -> Question:
     meaning = shipped()
     if not read.text or len(read.text) > LONGEST or hash_of(read.text) in meaning.known:
         return read
-    if not is_english(read.text):
+    if not is_english(read.text) or is_courtesy(read.text):
         return read  # MiniLM knows English alone
     try:
         kind, sure = meaning.of(read.text)

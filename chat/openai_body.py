@@ -31,7 +31,7 @@ VIDEO_PARTS = ("video_url", "input_video", "image_url")
 FORMAT = re.compile(r"[a-z0-9.+-]{1,40}")
 # Not the language model's own words: how likely its yes is, or an anomaly.
 UNSURE = re.compile(r"^\[Not sure: (?P<share>\d{1,2})% (?:for yes|that there is an anomaly)\.\] ")
-NOTED = re.compile(r" \[(?:From the evidence:|Only what is)[^\]]*\]$")
+NOTED = re.compile(r"(?: \[(?:From the evidence:|Only what is|That there is)[^\]]*\])+$")
 
 
 @dataclass(frozen=True)

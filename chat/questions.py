@@ -19,6 +19,7 @@ from chat.lexicon import (
     cells_for,
     colours_in,
     deeds,
+    is_courtesy,
     is_known,
     number,
     times_in,
@@ -32,7 +33,8 @@ DEED = "deed"  # whether somebody does something
 RECALL = "recall"  # what was said before
 
 _ODD = (
-    r"anomal\w*|abnormal\w*|unusual\w*|suspicious\w*|strange\w*|odd(?:ly)?|weird\w*|wrong|irregular\w*"
+    r"anomal\w*|abnormal\w*|unusual\w*|suspicious\w*|strange\w*|odd(?:ly)?|weird\w*"
+    r"|wrong(?! (?:way|direction|side|lane))|irregular\w*"
     r"|extraordinary|noteworthy|out of (?:the ordinary|place)|alarm(?:s|ed|ing)?|incidents?|events?|happen\w*|going on"
     r"|occur\w*|problems?|trouble|deviat\w+|amiss|fishy|stands? out|peculiar\w*|out of line|concerns?"
     r"|breaks? the (?:pattern|routine)"
@@ -220,6 +222,8 @@ def _asks_whether(said: str) -> bool:
 
 
 def _kinds(said: str, yes_no: bool, asks_normal: bool, thing: str, has_time: bool, has_place: bool) -> tuple[str, ...]:
+    if is_courtesy(said):
+        return (UNKNOWN,)
     if _RECALL.search(said) and not _PATTERNS[WHY].search(said) and not (yes_no and _PATTERNS[SURE].search(said)):
         return (RECALL,)
     if beyond(said):

@@ -13,7 +13,7 @@ from chat.answers import ANSWERS, View
 from chat.beyond import beyond, declined
 from chat.conversation import Conversation, Focus, Turn
 from chat.focus import Resolved, of_event, resolve
-from chat.lexicon import is_english, plural
+from chat.lexicon import is_courtesy, is_english, plural
 from chat.moments import at_moment
 from chat.nothing import ASKS, nothing_found
 from chat.questions import (
@@ -54,6 +54,8 @@ def narrate(evidence: Evidence, question: Question, conversation: Conversation, 
         return Said(resolved.unknown, resolved.kinds, resolved.focus)
     if RECALL in resolved.kinds:
         return _recalled(evidence, resolved, conversation, stand)
+    if is_courtesy(question.text):
+        return Said(ASKS, resolved.kinds, Focus())
     if resolved.kinds == (UNKNOWN,) and question.text and not is_english(question.text):
         return Said(f"That was not understood: questions are read in English. {ASKS}", resolved.kinds, Focus())
     if question.span_s is not None and set(resolved.kinds) & {WHETHER, WHAT, UNKNOWN, WHERE, LABEL, WHEN}:

@@ -4,7 +4,7 @@ Next: chat/session.py
 """
 
 from chat.focus import asks_around
-from chat.lexicon import is_english, is_known, kin, singular
+from chat.lexicon import is_courtesy, is_english, is_known, kin, singular
 from chat.questions import DEED, HARM, LABEL, RECALL, SURE, UNKNOWN, WHETHER, WHY, Question
 from chat.report import Said
 from tvad.evidence import Evidence
@@ -28,10 +28,10 @@ def untaught(read: Question, said: Said, evidence: Evidence) -> bool:
     # Numbers of events and tracks are the evidence's; which there are not it would make up.
     numbered = read.event is not None or read.track is not None
     missing = evidence.has_anomaly and read.names_one and not said.focus.chosen
-    unread = kinds == {UNKNOWN} and (read.yes_no or not is_english(read.text))
+    unread = kinds == {UNKNOWN} and (read.yes_no or not is_english(read.text) or is_courtesy(read.text))
     words = {singular(word) for word in read.thing.split()}
     unasked = bool(words & STRANGE) or any(kin(word) & {"weapon", "aeroplane"} for word in words)
     strange = LABEL in kinds and (unasked or not is_known(read.thing))
     beside = WHETHER in kinds and read.says(_BESIDE) and evidence.has_anomaly
-    apart = read.span_s is not None or asks_around(read) or beside
+    apart = read.span_s is not None or asks_around(read, said.kinds) or beside
     return bool(kinds & ABSTAINS) or apart or unread or strange or numbered or missing

@@ -146,17 +146,20 @@ class Session:
         it affirms, and that its counts are of what is anomalous."""
         if self.explain != "lvlm" or self._sees or heard.trouble or not heard.text:
             return ""
-        if COUNT in read.kinds and not counts_findings(read.thing):
-            return "[Only what is anomalous is counted.]"
         known, word = self._known(), yes_or_no(heard.text)
+        notes = (
+            ["[Only what is anomalous is counted.]"] if COUNT in read.kinds and not counts_findings(read.thing) else []
+        )
         if asks_whole(read) or (WHETHER in read.kinds and word):
             found = (word == "yes") != read.asks_normal
         else:
             found = bool(known and known.verdict) and not declines(heard.text)
             if known and not known.verdict and not (denies(heard.text) or declines(heard.text) or word):
                 chance = "" if known.sure is None else f" ({known.sure:.0%} for one)"
-                return f"[That there is an anomaly was denied{chance}; this is about what is least usual.]"
-        return facts.kind_note(self.evidence) if found and {WHETHER, WHAT} & set(read.kinds) else ""
+                notes.append(f"[That there is an anomaly was denied{chance}; this is about what is least usual.]")
+        if found and {WHETHER, WHAT} & set(read.kinds):
+            notes.append(facts.kind_note(self.evidence))
+        return " ".join(filter(None, notes))
 
     def _by_model(self, read: Question, said: Said) -> bool:
         # About a video without anomaly there is nothing to word: the plain No is the answer.
@@ -192,7 +195,7 @@ class Session:
             own = (word == "yes") != read.asks_normal  # "yes" to "is all normal?" is no anomaly
             verdict = own if yes is not None else None
         sure = yes
-        if yes is None and not heard.trouble and stand is not None and stand.sure is not None:
+        if yes is None and stand is not None and stand.sure is not None:
             verdict, sure = stand.verdict, stand.sure
         self._last = Answer(text, self._citations(said, claimed if self._frames else ""), found, yes, verdict, sure)
         turn = Turn(read.text, words, said.kinds, said.focus, own, None if own is None else yes)

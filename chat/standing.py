@@ -9,7 +9,7 @@ import re
 from chat import facts
 from chat.claims import sentences
 from chat.conversation import Turn
-from chat.questions import Question
+from chat.questions import ODD, Question
 from tvad.evidence import Event, Evidence, Track
 
 SURE_FROM = 0.8  # confidence from which "are you sure?" is answered with yes
@@ -60,8 +60,15 @@ def nothing(evidence: Evidence, stand: Turn | None) -> str:
     return f"nothing anomalous was found in {length} of video"
 
 
-def seen(evidence: Evidence, stand: Turn | None, event: Event | None = None, track: Track | None = None) -> str:
-    """What is seen, in a sentence or two, for an answer that can tell no more."""
+def seen(
+    evidence: Evidence,
+    stand: Turn | None,
+    event: Event | None = None,
+    track: Track | None = None,
+    kind: bool = True,
+) -> str:
+    """What is seen, in a sentence or two, for an answer that can tell no more. kind: with the kind of the movement,
+    where there is no event to name it."""
     if event is not None:
         text = f"What is seen: {facts.headline(evidence, event, track)}."
     elif track is not None:
@@ -71,7 +78,9 @@ def seen(evidence: Evidence, stand: Turn | None, event: Event | None = None, tra
     elif stand is not None and differs(evidence, stand):
         held = f"the evidence has no event: {below(evidence)}"
         who = "it was said before" if stand.sure is None else "the language model has it"
-        return " ".join(filter(None, [f"What is seen, as {who}: {quoted(stand)}; {held}.", facts.kind_note(evidence)]))
+        return " ".join(
+            filter(None, [f"What is seen, as {who}: {quoted(stand)}; {held}.", facts.kind_note(evidence) * kind])
+        )
     else:
         text = f"{facts.capital(nothing(evidence, stand))}: {below(evidence)}; normal things are not described."
     return " ".join(filter(None, [text, otherwise(evidence, stand)]))
@@ -104,11 +113,24 @@ def how_sure(evidence: Evidence, question: Question, stand: Turn | None) -> str:
     if stand is not None and stand.sure is not None:
         sure = sure and (stand.sure if stand.verdict else 1 - stand.sure) >= SURE_FROM
         other = f" The language model gives an anomaly {stand.sure:.0%}."
+    if _supposes(question) not in (None, evidence.has_anomaly):
+        return f"No: {own}{other}"
     return (f"{_doubted(question, sure)}{own}" if question.yes_no else facts.capital(own)) + other
 
 
+def _supposes(question: Question) -> bool | None:
+    """Whether "are you sure that ...?" takes an anomaly for granted, or that there is none; None for neither."""
+    if not question.yes_no:
+        return None
+    if question.says(
+        rf"\b(?:nothing|no)\b.*{ODD.pattern}|\b(?:is|are|was) (?:\w+ )?(?:normal|fine|ok|okay|all right)\b"
+    ):
+        return False
+    return True if question.says(rf"\bthere(?:'s| is| was| are| were) (?:an?|some\w*)\b.*{ODD.pattern}") else None
+
+
 def _doubted(question: Question, sure: bool) -> str:
-    if question.says(r"false|mistake|wrong"):
+    if question.says(r"\bfalse\b|\bmistak|(?<!nothing )(?<!anything )(?<!something )\bwrong\b"):
         return "No, probably not: " if sure else "Yes, it could be: "
     return "Yes, fairly: " if sure else "No, not fully: "
 

@@ -57,3 +57,9 @@ def test_a_kind_of_movement_counts_as_much_as_it_is_sure() -> None:
     assert said(odd, "is someone fighting?").startswith("Perhaps: the movement looks like fighting (80%).")
     assert "fighting with 80%, too little" in said(replace(odd, kind="unspecified"), "is someone fighting?")
     assert "fighting" not in said(odd, "did somebody fall?")
+
+
+def test_the_wrong_way_is_more_than_a_way() -> None:
+    assert said(one_event(), "is anyone cycling the wrong way?").startswith(
+        "That was not found, and cannot be ruled out."
+    )

@@ -108,6 +108,7 @@ def test_nothing_is_denied_by_the_evidence_alone_after_a_yes() -> None:
 @pytest.mark.parametrize("broken", ["It burns from 0.", "It appears inside the", "It stays from 3.5 to"])
 def test_an_answer_that_breaks_off_is_told_by_the_narrator(broken: str) -> None:
     assert "[The language model broke off; from the evidence:]" in ask(unlike(broken), "when?").text
+    assert verdict_of(nothing(), ask(unlike(broken), "when?")) == (True, 0.6)
     assert "broke off" not in ask(unlike("It burns from 0.5 to 30 s."), "when?").text
 
 
@@ -124,6 +125,18 @@ def test_what_is_declined_affirms_nothing() -> None:
     session = Session(evidence, "lvlm", FakeExplainer("Yes, a man.", "The video does not show that.", yes=0.9))
     answer = ask(session, "what happens next?")
     assert answer.text == "The video does not show that." and not answer.conflicts
+
+
+def test_a_courtesy_is_no_question() -> None:
+    session = shown(one_event(), "Yes, a cyclist.")
+    for words in ("ok thanks", "Hello!", "Thank you very much."):
+        assert ask(session, words).text.startswith("Ask what, when")
+    assert ask(Session(one_event()), "all ok?").text.startswith("No, not everything")
+
+
+def test_what_comes_after_is_told_by_the_narrator() -> None:
+    session = shown(three_events(), "Yes, a cyclist.", "A cyclist rides.")
+    assert "event 2" in ask(session, "is there an anomaly?", "what is it?", "and after that?").text
 
 
 def test_a_kind_of_movement_is_told_with_harm() -> None:

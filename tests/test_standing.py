@@ -70,3 +70,19 @@ def test_the_last_verdict_stands() -> None:
     assert Conversation().stand is None
     talk = Conversation((CALM, FIRE, Turn("where is it?", "At the top.")))
     assert talk.stand is FIRE
+
+
+@pytest.mark.parametrize(
+    ("text", "with_event", "without"),
+    [
+        ("are you certain there's nothing wrong?", "No: ", "Yes, fairly: "),
+        ("are you sure that all is fine?", "No: ", "Yes, fairly: "),
+        ("are you sure there is an anomaly?", "Yes, fairly: ", "No: "),
+        ("are you sure?", "Yes, fairly: ", "Yes, fairly: "),
+        ("could you be wrong?", "No, probably not: ", "No, probably not: "),
+    ],
+)
+def test_what_a_doubt_takes_for_granted(text: str, with_event: str, without: str) -> None:
+    read = replace(read_question(text), yes_no=True)
+    assert how_sure(one_event(), read, None).startswith(with_event)
+    assert how_sure(nothing(), read, None).startswith(without)
