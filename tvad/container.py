@@ -76,6 +76,7 @@ class Container:
     still grows; None takes what is there. grew: whether such a file has changed since its end was reached."""
 
     ended: tuple[int, int] | None = None
+    _in_order = False
 
     def __init__(self, path: Path, wait_s: float | None = None) -> None:
         self.path, self.wait_s = path, wait_s
@@ -96,6 +97,8 @@ class Container:
             formats = set(container.format.name.split(","))
             self._indexed = bool(formats & INDEXED_FORMATS)
             self._even = bool(formats & EVEN_FORMATS)
+            # Where it can seek, FFmpeg takes the fragments that an MP4 has when it is opened for all of them.
+            self._in_order = wait_s is not None and "mov" in formats and _headed(path)
             self._ending = next((end for name, end in ENDINGS.items() if name in formats), b"")
             duration_s = self._duration_s(container, stream, formats)
             width, height = first.width, first.height
@@ -117,6 +120,8 @@ class Container:
         options = {"protocol_whitelist": "file", "format_whitelist": allowed}
         if growing and self.wait_s:
             options |= {"follow": "1", "rw_timeout": str(int(self.wait_s * 1e6))}  # of FFmpeg's protocol "file"
+            if self._in_order:
+                options["seekable"] = "0"
         try:  # "file:" keeps a name with a colon from being taken for a protocol
             return av.open(f"file:{self.path}", options=options, metadata_errors="replace")
         except PermissionError:
@@ -192,7 +197,7 @@ class Container:
         return self.ended is not None and self.ended != _stamp(self.path)
 
     def _seek(self, container: av.container.InputContainer, stream: VideoStream, start_s: float) -> bool:
-        if start_s <= RUN_UP_S or not stream.time_base or not self._indexed:
+        if start_s <= RUN_UP_S or not stream.time_base or not self._indexed or self._in_order:
             return False
         try:
             at = int((start_s - RUN_UP_S + self.offset_s) / stream.time_base)
@@ -304,6 +309,17 @@ class Container:
         shape, strides = (height, width, channels), (plane.line_size, channels, 1)
         view: np.ndarray = np.ndarray(shape, np.uint8, memoryview(plane), strides=strides)
         return _displayed(view, self._matrix)
+
+
+def _headed(path: Path) -> bool:
+    """Whether an MP4 begins with its list of contents, so that it can be read from the front."""
+    with suppress(OSError), path.open("rb") as file:
+        for _ in range(16):
+            size, kind = int.from_bytes(file.read(4), "big"), file.read(4)
+            if kind in (b"moov", b"mdat") or size < 8:
+                return kind == b"moov"
+            file.seek(size - 8, 1)
+    return False
 
 
 def _stamp(path: Path) -> tuple[int, int]:

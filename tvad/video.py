@@ -83,7 +83,8 @@ class VideoReader:
     fps: sampled frames per second, met by taking every k-th source frame (`rate_hz` is what came of it, and the most
     even where the source's rate varies); None takes all. start_s, end_s: the stretch, both included. max_side: larger
     pictures are scaled down, smaller ones never up. prefetch: decode the next clip in a thread meanwhile. wait_s: of a
-    file that still grows (in MPEG-TS, Matroska: what can be read from the front), how long more is waited for.
+    file that still grows (what can be read from the front: MPEG-TS, Matroska, an MP4 in fragments or with its contents
+    listed first), how long more is waited for.
     between: the size (W, H) of the pictures between the sampled ones, of the size of these; None for none. Raises
     VideoError on opening; afterwards damage ends up in `warnings`.
     """
