@@ -132,7 +132,9 @@ LEDGER: dict[str, tuple[str, dict[int | str, str]]] = {
             "test_another_order_of_the_categories_changes_no_score",
             6: "test_categories_of_a_normal_video_are_pushed_down_and_a_label_pulls_up_its_own",
             7: "test_labels_reach_the_snippets_in_training_only test_labels_change_nothing_in_eval",
-            8: "test_one_bump_of_the_right_width_costs_nothing test_a_flat_curve_costs_unless_bumps_are_wide",
+            8: "test_temporal_bumps.py::test_one_bump_of_the_right_width_costs_nothing "
+            "test_temporal_bumps.py::test_a_flat_curve_costs_unless_bumps_are_wide "
+            "test_temporal_bumps.py::test_several_bumps_are_as_high_together_as_the_highest_peak",
             9: "test_pooled_with_gamma_0_is_no_injection "
             "test_the_injection_depends_on_the_embedding_and_keeps_steps_apart",
             10: "test_what_every_head_must_pass test_the_last_real_step_sees_zeros_after_it_not_padding",

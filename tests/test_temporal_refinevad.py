@@ -17,7 +17,6 @@ from tvad.temporal.refinevad import (
     RefineVadConfig,
     category_loss,
     class_log_probs,
-    find_peaks,
     smoothing_loss,
 )
 
@@ -311,33 +310,6 @@ def test_categories_of_a_normal_video_are_pushed_down_and_a_label_pulls_up_its_o
         z = zero.clone().requires_grad_()
         category_loss(z, y).backward()
         assert z.grad is not None and (z.grad[0, :, 1] < 0).tolist() == pulled_up
-
-
-def test_peaks_are_the_largest_with_room_between_them() -> None:
-    scores = torch.tensor([[0.1, 0.9, 0.8, 0.3, 0.7, 0.2], [0.5, 0.4, 0.0, 0.0, 0.0, 0.0]])
-    mask = torch.arange(6) < torch.tensor([[6], [2]])
-    steps, there = find_peaks(scores, mask, 3, 2)
-    # 2 is too near to 1; after 1 and 4 none is left, nor in a video of two snippets.
-    assert steps[0, :2].tolist() == [1, 4] and steps[1, 0].item() == 0
-    assert there.tolist() == [[True, True, False], [True, False, False]]
-
-
-def test_one_bump_of_the_right_width_costs_nothing() -> None:
-    time = torch.arange(16.0)
-    mask = torch.ones(1, 16, dtype=torch.bool)
-    sigma = torch.tensor([2.5])
-    bump = 0.8 * torch.exp(-0.5 * ((time - 6) / 2.5).square())[None]
-    assert float(smoothing_loss(bump, mask, sigma, 1, 2)) == pytest.approx(0, abs=1e-12)
-    assert float(smoothing_loss(bump, mask, torch.tensor([1.5]), 1, 2)) > 1e-3
-    # Two more peaks on its sides would make the target broader.
-    assert float(smoothing_loss(bump, mask, sigma, 3, 2)) > 1e-3
-
-
-def test_a_flat_curve_costs_unless_bumps_are_wide() -> None:
-    mask = torch.ones(1, 16, dtype=torch.bool)
-    flat = torch.full((1, 16), 0.5)
-    assert float(smoothing_loss(flat, mask, torch.tensor([1.7]), 3, 2)) > 0.05
-    assert float(smoothing_loss(flat, mask, torch.tensor([1e4]), 3, 2)) == pytest.approx(0, abs=1e-6)
 
 
 def test_smoothing_trains_scores_widths_and_prototypes_but_no_peak() -> None:
