@@ -6,6 +6,7 @@ Next: chat/report.py
 from chat import facts
 from chat.conversation import Turn
 from chat.facts import capital, seconds
+from chat.focus import asks_around
 from chat.questions import APPEARANCE, COUNT, LABEL, MOTION, SURE, UNKNOWN, WHAT, WHEN, WHERE, WHETHER, WHY, Question
 from chat.standing import below, differs, how_sure, nothing, otherwise, warned
 from tvad.evidence import Evidence
@@ -31,7 +32,7 @@ def _nothing_of(evidence: Evidence, question: Question, kind: str, whole: str, d
         return f'Nothing is labelled "{question.thing}", but normal things are not listed, and {whole}.'
     if kind in (WHETHER, WHAT):
         first = "Yes, as far as can be seen: " if question.asks_normal else "No: "
-        if differ and not question.yes_no:
+        if not question.yes_no and (differ or asks_around(question)):
             first, whole = "", capital(whole)
         return f"{first}{whole}; {low}. {confidence(evidence)}"
     if kind == COUNT:

@@ -194,6 +194,7 @@ def test_else_after_and_before() -> None:
     assert "event 3" in answer(three_events(), "what happens after the second event?")
     assert "event 1" in answer(three_events(), "event 2?", "what happened before?")
     assert answer(three_events(), "what happens after event 3?").startswith("Nothing anomalous after event 3")
+    assert answer(nothing(), "what happened before that?").startswith("Nothing anomalous was found")
 
 
 @pytest.mark.parametrize(
