@@ -56,7 +56,7 @@ JEMALLOC := $(firstword $(wildcard /usr/lib/*/libjemalloc.so.2))
 KEEP := dirty_decay_ms:8000,muzzy_decay_ms:8000,oversize_threshold:0
 TRAIN := $(if $(JEMALLOC),LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=$(KEEP) )$(BIN)/tvad train
 
-train-mini: train-mini-flow train-mini-heat train-mini-head train-mini-kinds train-mini-words train-mini-yes
+train-mini: train-mini-flow train-mini-colours train-mini-heat train-mini-head train-mini-kinds train-mini-words train-mini-yes
 
 train-mini-heat: .venv/.installed-train
 	$(BIN)/python -m training.heatmap.features $(RUN)/heat --split train --synthetic $(PLAIN) --first 1000 --workers 2
@@ -73,6 +73,16 @@ train-mini-heat: .venv/.installed-train
 # Components of flow (tvad/temporal/flow_code.py), without labels, from all that weights may be shipped from.
 train-mini-flow: .venv/.installed-train
 	$(BIN)/python -m training.temporal.flow_code $(FIGHTS) ../shared/data/street $(FALLS) --out tvad/codes/mini/flow.safetensors
+
+# What reads colours of moving things (tvad/colours.py), from drawn clips.
+train-mini-colours: .venv/.installed-train
+	$(BIN)/tvad synth $(RUN)/colours/a --count 110 --seed 91000 --seconds 5 --fps 6 --size 480x270 --split train
+	$(BIN)/tvad synth $(RUN)/colours/b --count 70 --seed 92000 --seconds 5 --fps 6 --size 640x360 --split train
+	$(BIN)/tvad synth $(RUN)/colours/c --count 120 --seed 93000 --seconds 4 --fps 5 --size 640x360 --split train
+	$(BIN)/tvad synth $(RUN)/colours/d --count 60 --seed 96000 --seconds 4 --fps 5 --size 640x360 --split train --anomaly cycling
+	$(BIN)/tvad synth $(RUN)/colours/v --count 32 --seed 82000 --seconds 6 --fps 8 --size 480x270 --split validation
+	$(BIN)/python -m training.colours $(RUN)/colours/a $(RUN)/colours/b $(RUN)/colours/c $(RUN)/colours/d \
+	  --held $(RUN)/colours/v --out tvad/codes/mini/colours.safetensors
 
 HEAD := --columns 417:445 --project 64 --length 8 --steps 200 --normal 32 --anomalous 32 --lr 1e-4 --patience 0 --share 0 \
   --threads 1

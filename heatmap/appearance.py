@@ -28,14 +28,18 @@ _TERM_OF = np.array([TERMS.index(name.split()[-1]) for name in NAMES])
 
 
 def describe_appearance(
-    crops: Sequence[np.ndarray], masks: Sequence[np.ndarray] | None = None, area_frac: float = 0.0
+    crops: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray] | None = None,
+    area_frac: float = 0.0,
+    shares: np.ndarray | None = None,
 ) -> str:
     """Size and colours of a thing seen in several crops, as words before a noun: "small dark blue and white".
 
     crops: (h, w, 3) uint8 RGB. masks: (h, w) bool, where the thing is; None looks at the central 60 % of each crop,
     and so does an empty mask. area_frac: the thing's share of the frame in [0, 1]. Every crop has one vote, spread
     over its colours. Footage without any colour gets "dark", "grey" or "light" only. Colours under coloured light
-    (night lamps) are those of the picture, not of the thing. Raises ValueError for crops of another shape or type.
+    (night lamps) are those of the picture, not of the thing, unless `shares` (2, 11), of TERMS in both halves, says
+    better which there are; the pixels then tell light from dark. Raises ValueError for crops of another shape or type.
     """
     if masks is not None and len(masks) != len(crops):
         raise ValueError(f"{len(crops)} crops but {len(masks)} masks; expected one for each")
@@ -48,7 +52,8 @@ def describe_appearance(
     pixels = [p for p in pixels if len(p)]
     if all(int(np.ptp(p, axis=1).max()) <= GREY_SPREAD for p in pixels):
         return f"{size} {_shade(np.mean(votes, axis=0))}"
-    return f"{size} {_colours(np.mean(votes, axis=0))}"
+    found = np.mean(votes, axis=0)
+    return f"{size} {_colours(found) if shares is None else _halves(shares, found)}"
 
 
 def colour_shares(crops: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -70,6 +75,15 @@ def colour_shares(crops: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> n
                 out[half] += np.bincount(_TERM_OF, weights=votes, minlength=len(TERMS)).astype(np.float32)
     total = out.sum(axis=1, keepdims=True)
     return np.where(total > 0, out / np.maximum(total, 1e-9), 0).astype(np.float32)
+
+
+def _halves(shares: np.ndarray, votes: np.ndarray) -> str:
+    """The commonest of TERMS in the upper and the lower half (2, 11), each in its commonest shade of all pixels."""
+    words = []
+    for term in dict.fromkeys(int(row.argmax()) for row in shares):
+        seen = np.where(term == _TERM_OF, votes, 0)
+        words.append(NAMES[int(seen.argmax())] if seen.any() else TERMS[term])
+    return " and ".join(words)
 
 
 def _votes(pixels: np.ndarray, crop: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
@@ -102,6 +116,12 @@ def name_pixels(rgb: np.ndarray) -> np.ndarray:
     coloured = chroma >= np.where((light < 22) | (light > 88), 16.0, 10.0)
     names = _name_hues(light, chroma, hue, rgb.max(axis=1))
     return np.where(coloured, names, out)
+
+
+def name_terms(rgb: np.ndarray) -> np.ndarray:
+    """(N, 3) uint8 RGB -> (N,) indices into TERMS."""
+    found: np.ndarray = _TERM_OF[name_pixels(rgb)]
+    return found
 
 
 def _name_hues(light: np.ndarray, chroma: np.ndarray, hue: np.ndarray, value: np.ndarray) -> np.ndarray:

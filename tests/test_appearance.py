@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from heatmap.appearance import NAMES, describe_appearance, name_pixels
+from heatmap.appearance import NAMES, TERMS, describe_appearance, name_pixels
 
 
 def _crop(rgb: tuple[int, int, int], shape: tuple[int, int] = (60, 40)) -> np.ndarray:
@@ -145,3 +145,13 @@ def test_an_empty_crop_among_others_says_nothing() -> None:
     red = np.full((10, 10, 3), (200, 30, 30), np.uint8)
     assert describe_appearance([red[:0], red], None, 0.02) == "medium-sized red"
     assert describe_appearance([red[:0]], None, 0.02) == "medium-sized"
+
+
+def test_shares_of_halves_say_which_colours_and_pixels_how_dark() -> None:
+    crop = np.concatenate([_crop((139, 0, 0), (30, 40)), _crop((128, 128, 128), (30, 40))])
+    mask = np.ones((60, 40), bool)
+    shares = np.zeros((2, len(TERMS)), np.float32)
+    shares[0, TERMS.index("red")], shares[1, TERMS.index("blue")] = 0.6, 0.5
+    assert describe_appearance([crop], [mask], 0.001, shares) == "small dark red and blue"
+    shares[1] = shares[0]
+    assert describe_appearance([crop], [mask], 0.001, shares) == "small dark red"

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from heatmap.appearance import colour_shares, describe_appearance
+from heatmap.appearance import describe_appearance
 from heatmap.motion import cell_path, describe_motion, entry_exit
 from heatmap.tracks import RegionTrack
 from tvad.classifier import N_CLASSES, class_names
+from tvad.colours import ColourReader
 from tvad.events import Span
 from tvad.evidence import Event, Motion, Track, TrackBox
 from tvad.parts import ScoredThing
@@ -138,8 +139,13 @@ def seen_of(tracks: Sequence[RegionTrack], things: SeenThings) -> tuple[np.ndarr
     for n, track in enumerate(tracks):
         if (thing := thing_of(track, things)) is not None:
             looks[n] = thing.look
-            colours[n] = colour_shares([s.rgb for s in thing.shots], [s.mask for s in thing.shots])
+            colours[n] = colours_of(thing)
     return looks, colours
+
+
+def colours_of(thing: SeenThing) -> np.ndarray:
+    """(2, 11) shares of colours in the upper and the lower half of a thing."""
+    return ColourReader.packaged()([s.rgb for s in thing.shots], [s.mask for s in thing.shots])
 
 
 def make_track(
@@ -162,7 +168,10 @@ def make_track(
         label=label,
         label_confidence=round(thing.label_confidence, 3) if thing and thing.label else 0.0,
         appearance=describe_appearance(
-            [s.rgb for s in shots], [s.mask for s in shots], float(np.median([r.area for r in regions]))
+            [s.rgb for s in shots],
+            [s.mask for s in shots],
+            float(np.median([r.area for r in regions])),
+            colours_of(thing) if thing else None,
         ),
         boxes=tuple(
             TrackBox(round(r.t_s, 4), _rounded(r.box_xyxy), round(float(np.clip(r.score, 0, 1)), 4)) for r in regions

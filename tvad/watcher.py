@@ -31,11 +31,18 @@ LIFE_S = 600.0  # a thing that stays longer is handed out in pieces
 
 @dataclass(eq=False)
 class Shot:
-    """A small picture of a thing: rgb (h, w, 3) uint8 and mask (h, w) bool, both cut to its box."""
+    """A small picture of a thing: rgb (h, w, 3) uint8 and mask (h, w) bool, both cut to its box; whether the frame's
+    border cuts the thing, too."""
 
     rgb: np.ndarray
     mask: np.ndarray
     t_s: float
+    cut: bool = False
+
+    @property
+    def worth(self) -> tuple[bool, int]:
+        """What is whole tells more than what is large."""
+        return not self.cut, self.mask.size
 
 
 @dataclass(eq=False)
@@ -134,20 +141,21 @@ class Watcher:
                 thing.logits.append(row.astype(np.float16))
 
     def _remember(self, thing: Thing, frame: np.ndarray, proposal: Proposal, t_s: float) -> None:
-        """Keep the largest pictures of a thing."""
+        """Keep the largest pictures of a thing, whole ones first."""
         x0, y0, x1, y1 = (round(v) for v in proposal.box_xyxy)
         own = frame[max(y0, 0) : y1, max(x0, 0) : x1]
         if 0 in own.shape:
             return
-        smallest = min(thing.shots, key=lambda s: s.mask.size, default=None)
         scale = min(1.0, SHOT_PX / max(own.shape[:2]))
         size = (max(1, round(own.shape[1] * scale)), max(1, round(own.shape[0] * scale)))
-        if len(thing.shots) == SHOTS and smallest is not None:
-            if size[0] * size[1] <= smallest.mask.size:
+        cut = min(x0, y0) <= 0 or x1 >= frame.shape[1] or y1 >= frame.shape[0]
+        if len(thing.shots) == SHOTS:
+            worst = min(thing.shots, key=lambda s: s.worth)
+            if (not cut, size[0] * size[1]) <= worst.worth:
                 return
-            thing.shots.remove(smallest)
+            thing.shots.remove(worst)
         mask = cv2.resize(proposal.mask_hw.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
-        thing.shots.append(Shot(cv2.resize(own, size, interpolation=cv2.INTER_AREA), mask, t_s))
+        thing.shots.append(Shot(cv2.resize(own, size, interpolation=cv2.INTER_AREA), mask, t_s, cut))
 
 
 def crop(frame: np.ndarray, box: Box) -> np.ndarray:
