@@ -16,6 +16,7 @@ import gc
 import json
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ from model_sizes import SIZES, make
 
 from tvad.lvlm.loaded import DTYPES, Loaded, load
 from tvad.lvlm.rae import RegionAwareEncoder, collate_views
+from tvad.lvlm.slots import GROUPS
 from tvad.lvlm.tokens import RaeConfig, n_tokens
-from tvad.lvlm.view import View, ViewConfig
+from tvad.lvlm.tower_heat import decoded, decoder_config, text_of
+from tvad.lvlm.view import CELLS, CHANNELS, FACTS, View, ViewConfig
 from tvad.lvlm.watching import Prompt, Watching, answer_together
+from tvad.presets import PRESETS
 
 QUESTION, LATER = "What is anomalous in this video?", "Where is it, and when does it leave?"
 CLIP_HW = (476, 868)
@@ -43,7 +47,9 @@ def main() -> None:
     parser.add_argument("--attention", default="sdpa", help="sdpa, eager or flash_attention_2")
     parser.add_argument("--size", type=int, nargs=2, default=CLIP_HW, metavar=("H", "W"), help="of the frames")
     parser.add_argument("--words", type=int, default=48, help="tokens of an answer")
-    parser.add_argument("--skip-training", action="store_true")
+    training = parser.add_mutually_exclusive_group()
+    training.add_argument("--skip-training", action="store_true")
+    training.add_argument("--only-training", action="store_true", help="its memory is not met by what was before")
     parser.add_argument("--ways", nargs="+", default=["bf16", "int8", "nf4"])
     parser.add_argument("--frames", type=int, default=24, help="of the clip")
     parser.add_argument("--long", type=int, default=150, help="of the video of five minutes, evenly; 0: none")
@@ -61,8 +67,10 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as room:
         folder = given.folder or make(given.model, given.tiny, Path(room), given.device)
+        size = (given.size[0], given.size[1])
         for way in given.ways:
-            rows.append(measure(folder, way, given))
+            only = given.only_training
+            rows.append(told(learning(folder, way, given, size)) if only else measure(folder, way, given))
             print()
             gc.collect()
             torch.cuda.empty_cache()
@@ -94,7 +102,7 @@ def measure(folder: Path, way: str, given: argparse.Namespace) -> dict[str, Any]
     row |= throughput(loaded, given.frames, size, given.batches, words)
     row |= told({"peak_gib": held(device, peak=True)})
     del loaded
-    return row if given.skip_training else row | told(learning(folder, way, given, size, device))
+    return row if given.skip_training else row | told(learning(folder, way, given, size))
 
 
 def dialogue(loaded: Loaded, frames: np.ndarray, times_s: np.ndarray, words: int) -> dict[str, Any]:
@@ -137,7 +145,6 @@ class Parts:
 
     def __init__(self, loaded: Loaded, frames: int) -> None:
         from heatmap.decoder import HeatmapDecoder
-        from tvad.lvlm.tower_heat import decoder_config, text_of
 
         tiny = loaded.width < 256
         hidden = 16 if tiny else 1024
@@ -147,15 +154,13 @@ class Parts:
         self.rae = RegionAwareEncoder(config).to(loaded.device).eval()
         self.decoder = HeatmapDecoder(decoder_config(loaded, hidden=hidden)).to(loaded.device).eval()
         self.text = text_of(loaded)  # once for all videos
-        self.config = config
+        self.loaded, self.config = loaded, config
 
     @torch.inference_mode()
     def __call__(self, taps: list[torch.Tensor]) -> np.ndarray:
-        logits = self.decoder([tap[None].float() for tap in taps], self.text).logits[0]  # (2, T', h, w)
+        logits = decoded(self.loaded, self.decoder, taps, self.text).logits[0]  # (2, T', h, w)
         heat = torch.nn.functional.adaptive_max_pool2d(logits.transpose(0, 1), self.view.grid)
-        nothing = np.zeros((0, 12, 152), np.float32)
-        from tvad.lvlm.slots import GROUPS
-
+        nothing = np.zeros((0, CELLS, CHANNELS), np.float32)
         things = {name: np.zeros((0, width), np.float32) for name, width in GROUPS.items()}
         view = View(heat.float().cpu().numpy(), nothing, {}, things)
         assert n_tokens(self.config, view) == self.config.steps * (self.config.base + 10)
@@ -200,29 +205,35 @@ def throughput(loaded: Loaded, count: int, size: tuple[int, int], batches: list[
     return out
 
 
-def learning(folder: Path, way: str, given: argparse.Namespace, size: tuple[int, int], device: str) -> dict[str, Any]:
-    """Dialogues a second and peak memory of training by LoRA (QLoRA for quantised weights), checkpointed."""
+def learning(folder: Path, way: str, given: argparse.Namespace, size: tuple[int, int]) -> dict[str, Any]:
+    """Dialogues a second and peak memory of training by LoRA (QLoRA for quantised weights), checkpointed, beside what
+    `tvad train lvlm --dry-run` says of a row of that length."""
+    from training.lvlm.estimate import estimate
+    from training.lvlm.full import FullOptions
     from training.lvlm.full_data import Shown
     from training.lvlm.full_tuned import FullTuned
-    from tvad.lvlm.adapter import AdapterConfig
-    from tvad.lvlm.lora import LoraConfig
 
-    gc.collect()
+    device = given.device
     reset(device)
+    before = held(device)
     dtype, quantise = (way, "") if way in DTYPES else ("bf16", way)
     loaded = load(folder, device, dtype, quantise, given.attention)
-    parts = ViewConfig(slices=12, grid=(6, 8), slots=0, pictures=0, facts=False)
-    rae = RaeConfig(view=parts, width=loaded.width, hidden=16 if given.tiny else 1024, base=10, things=False)
-    tuned = FullTuned(AdapterConfig(loaded.family.model_type, rae=rae, lora=LoraConfig(32)), loaded)
+    preset = next(name for name, p in PRESETS.items() if p.backbone == loaded.family.model_type)
+    options = FullOptions(
+        preset=preset, weights=str(folder), dtype=dtype, quantise=quantise, device=device, rows=6, columns=8
+    )
+    config = options.config(loaded.family.model_type, loaded.width)
+    tuned = FullTuned(config, loaded, options.checkpointing)
     tuned.train()
-    from tvad.lvlm.slots import GROUPS
-
-    things = {name: np.zeros((0, width), np.float32) for name, width in GROUPS.items()}
     rng = np.random.default_rng(2)
-    heat = rng.random((12, 1, 6, 8), dtype=np.float32)
-    view = View(heat, np.zeros((0, 12, 152), np.float32), {}, things)
+    view = View(
+        rng.random((options.slices, config.rae.view.channels, *config.rae.view.grid), dtype=np.float32),
+        np.zeros((0, CELLS, CHANNELS), np.float32),
+        {name: np.zeros(width, np.float32) for name, width in FACTS.items()},
+        {name: np.zeros((0, width), np.float32) for name, width in GROUPS.items()},
+    )
     frames = rng.integers(0, 255, (given.frames, *size, 3), dtype=np.uint8)
-    messages = [*asked(n_tokens(rae, view)), {"role": "assistant", "content": "a thing " * 16}]
+    messages = [*asked(n_tokens(config.rae, view)), {"role": "assistant", "content": "a thing " * 16}]
     optimiser = torch.optim.AdamW(tuned.groups(1e-4, 5e-5, 0.01))
     times = []
     for _ in range(STEPS):
@@ -236,7 +247,15 @@ def learning(folder: Path, way: str, given: argparse.Namespace, size: tuple[int,
         optimiser.zero_grad()
         sync(device)
         times.append(now(device) - began)
-    return {"train_tokens": row.ids.shape[1], "train_per_s": 1 / min(times), "train_peak_gib": held(device, peak=True)}
+    said = estimate(replace(options, longest=row.ids.shape[1]))
+    return {
+        "train_tokens": row.ids.shape[1],
+        "train_per_s": 1 / min(times),
+        "train_peak_gib": held(device, peak=True),
+        "train_held_before_gib": before,
+        "dry_run_gib": said.bytes / 2**30,
+        "dry_run_per_s": 1 / said.step_s,
+    }
 
 
 def now(device: str) -> float:

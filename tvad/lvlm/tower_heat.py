@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from heatmap.decoder import DecoderConfig, HeatmapDecoder
+from heatmap.decoder import DecoderConfig, Heat, HeatmapDecoder
 from heatmap.prompts import Text
 from tvad.lvlm.loaded import Loaded, Seen
 
@@ -52,6 +52,14 @@ def tower_heat(
     loaded: Loaded, seen: Seen, decoder: HeatmapDecoder, anomaly: Sequence[str] = (), normal: Sequence[str] = ()
 ) -> np.ndarray:
     """Heat (T', h, w) float32 in [0, 1] of a video that was looked at with the decoder's taps."""
-    taps = [seen.taps[n][None].float() for n in layers_of(decoder.config.to_dict())]
-    out: np.ndarray = decoder(taps, text_of(loaded, anomaly, normal)).prob[0].float().cpu().numpy()
-    return out
+    taps = [seen.taps[n] for n in layers_of(decoder.config.to_dict())]
+    return decoded(loaded, decoder, taps, text_of(loaded, anomaly, normal)).prob[0].float().cpu().numpy()
+
+
+@torch.inference_mode()
+def decoded(loaded: Loaded, decoder: HeatmapDecoder, taps: Sequence[torch.Tensor], text: torch.Tensor) -> Heat:
+    """The decoder on taps (T', h, w, C) of one video, text (2, D). Behind a tower in bf16 its matrix products are in
+    bf16, too: in float32 they took half of what the decoder adds to a first answer. In fp16 squares could overflow."""
+    with torch.autocast(loaded.device.type, torch.bfloat16, enabled=loaded.base.dtype == torch.bfloat16):
+        heat: Heat = decoder([tap[None].float() for tap in taps], text)
+    return heat
