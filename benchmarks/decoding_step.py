@@ -29,6 +29,7 @@ WAYS: dict[str, tuple[str, bool, bool]] = {
     "eager": ("eager", False, False),
     "sdpa, static cache": ("sdpa", True, False),
     "sdpa, static cache, torch.compile": ("sdpa", True, True),
+    "sdpa (ours, again)": ("sdpa", False, False),
 }
 
 

@@ -93,7 +93,11 @@ def make(name: str, tiny: bool, room: Path, device: str = "cuda") -> Path:
     processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
     resize(processor, size)
     small = AutoConfig.from_pretrained(folder, local_files_only=True)
-    about = {n: getattr(small, n) for n in small.to_dict() if n.endswith("_token_id") and getattr(small, n) is not None}
+    about = {
+        n: getattr(small, n)
+        for n in small.to_dict()
+        if n.endswith(("_token_id", "_token_index")) and getattr(small, n) is not None
+    }
     config = AutoConfig.for_model(**(about | size))
     torch.manual_seed(0)
     before = torch.get_default_dtype()
