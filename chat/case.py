@@ -46,7 +46,8 @@ class Limits:
 class Case:
     """One video. is_normal: ordinary footage to learn from, which is not shown. state: received, working, ready or
     failed; note: what a person reads about that; version: grows with every change of what the page shows, looked with
-    every analysis. explain: who answers, None for the page's choice. said: questions and answers. overtaken: ends the
+    every analysis. explain: who answers, None for the page's choice. said: questions and answers, early: asked
+    during the first look, to be answered after it. overtaken: ends the
     latest look at it."""
 
     id: str
@@ -66,6 +67,7 @@ class Case:
     analysis: Analysis | None = None
     session: Session | None = None
     said: list[tuple[str, Answer]] = field(default_factory=list)
+    early: list[str] = field(default_factory=list)
     turns: list[tuple[Region | None, Turn]] = field(default_factory=list)  # of `said`, with the place it is about
     found: tuple[Detector, VideoReader, Scan] | None = None
     overtaken: threading.Event = field(default_factory=threading.Event)

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from tvad.settings import Settings
 from tvad.video import VideoError, VideoReader, probe
 
 MIB = 2**20
+COPYING = "Making a copy that this browser can play"
 
 
 class Desk:
@@ -138,11 +139,11 @@ class Desk:
         """Look at the video; then it is ready. tell: share done in [0, 1], and words. Refused, Busy, Stopped."""
         case.state, case.note = "working", ""
         try:
-            with self.turns.turn(stopped=stopped, on_wait=lambda place, length: tell(0.0, _in_line(place, length))):
+            with self.turns.turn(stopped=stopped, on_wait=lambda place, length: tell(0.0, in_line(place, length))):
                 case.state, case.note = "working", ""  # another look at it may have ended meanwhile
                 if not case.shown:
-                    tell(0.0, "Making a copy that this browser can play")
-                    copy_playable(case.source, case.folder / "shown.mp4", stopped)
+                    tell(0.0, COPYING)
+                    copy_playable(case.source, case.folder / "shown.mp4", stopped, lambda share: tell(share, COPYING))
                     case.shown = "shown.mp4"
                     case.version += 1
                 tell(0.0, "Loading the networks")
@@ -183,7 +184,7 @@ class Desk:
         """Take videos, or a stretch of one, as what is normal before their camera, for all videos of the visit. Refused
         for what is too short, Busy, Stopped."""
         try:
-            with self.turns.turn(stopped=stopped, on_wait=lambda place, length: tell(0.0, _in_line(place, length))):
+            with self.turns.turn(stopped=stopped, on_wait=lambda place, length: tell(0.0, in_line(place, length))):
                 self._scenes.learn(cases, stretch_s, tell, stopped)
         except Left:
             raise Stopped("stopped") from None
@@ -274,13 +275,18 @@ class Desk:
     # The dialogue
 
     def ask(
-        self, case: Case, question: str, region: Region | None = None, stopped: Callable[[], bool] = lambda: False
-    ) -> Iterator[str]:
+        self,
+        case: Case,
+        question: str,
+        region: Region | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+        on_wait: Callable[[int, int], object] | None = None,
+    ) -> Generator[str, None, None]:
         """The answer in pieces; about a place in the picture alone where one is given. Refused before the analysis.
-        What was stopped half-way does not count as said."""
+        What was stopped half-way does not count as said. on_wait: told place and length of the line."""
         asked, analysis, lead = self._session(case), case.analysis, ""
         assert analysis is not None
-        with self.turns.turn(stopped=stopped):
+        with self.turns.turn(stopped=stopped, on_wait=on_wait):
             if region is not None:
                 place = of_region(analysis, region)
                 asked = self._open(case, place)
@@ -337,7 +343,7 @@ class Desk:
 
     def _session(self, case: Case) -> Session:
         if case.session is None:
-            raise Refused("this video has not been analysed yet")
+            raise Refused("this video has not been analysed to its end; open it again, then ask")
         return case.session
 
 
@@ -386,5 +392,5 @@ def _put(path: Path, data: bytes) -> None:
     write_atomic(path, lambda file: file.write(data))
 
 
-def _in_line(place: int, length: int) -> str:
+def in_line(place: int, length: int) -> str:
     return f"Waiting: {place} of {length} in line"

@@ -6,11 +6,12 @@ alone. Next: chat/shown.py
 
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from chat.case import Case, Refused
-from chat.desk import Desk
+from chat.desk import Desk, in_line
 from chat.linked import plain
 from chat.playable import Stopped
 from chat.region import Region
@@ -22,6 +23,7 @@ from tvad.weights import MissingWeights
 TROUBLE = (Refused, Busy, Stopped, Left, MissingWeights)
 
 PAUSE_S = 0.8  # after a word came or went, before the video is looked at again: more may follow
+LATER = "The video is still being looked at; this is answered right after."
 Step = tuple[Any, ...]  # for the board, the dialogue, the id of the case, the region
 
 
@@ -50,6 +52,10 @@ class Flow:
         """The page was shut: nobody waits for what was begun for it. Gradio closes a stream whose reader has left, but
         not one that nobody had begun to read."""
         self.left(who)
+        self.halt(who)
+
+    def halt(self, who: Who) -> None:
+        """End what was begun for the page, at once. Gradio ends a stream only when it gives its next piece."""
         with self._lock:
             for stop in self._works.pop(who.page, []):
                 stop.set()
@@ -110,6 +116,9 @@ class Flow:
             self._front[who.page] = case.id
             yield value(case, "Opened.", 0.0), messages(self.desk, case), case.id, None
         if not (yield from self._looked(case, who, anomaly, normal, overtaken)):
+            if case.early and not overtaken.is_set():
+                case.early.clear()
+                yield self.leave, messages(self.desk, case), self.leave, self.leave
             return
         yield self._about(case, who, value(case, ""))
         yield from self._first(case, who)
@@ -167,12 +176,14 @@ class Flow:
         return not overtaken.is_set()
 
     def _first(self, case: Case, who: Who) -> Iterator[Step]:
-        """Ask the first question, again where it was asked."""
+        """Ask the first question, again where it was asked, then what was asked during the look."""
         first = FIRST if not case.said else case.said[0][0]
         if case.said:
             self.desk.take_back(case, 0)
-        for chat in self.answer(who, case.id, first, None):
-            yield self.leave, chat, self.leave, self.leave
+        for question in (first, *case.early):
+            for chat in self.answer(who, case.id, question, None):
+                yield self.leave, chat, self.leave, self.leave
+        case.early.clear()
 
     def answer(self, who: Who, case_id: str, question: str, region: Any) -> Iterator[Any]:
         """The whole dialogue, again and again, with a growing answer; as it is while another case is shown."""
@@ -199,11 +210,24 @@ class Flow:
             return
         before = messages(self.desk, case, options=False)
         own = {"role": "user", "content": plain(question) + (f" ({where.words()})" if where else "")}
+        if case.analysis is None and case.state == "working":
+            case.early.append(question)
+            yield [m for q in case.early for m in ({"role": "user", "content": plain(q)}, *said_alone(LATER))]
+            return
         yield [*before, own, {"role": "assistant", "content": "…"}]
-        text = ""
+
+        def work(tell: Callable[[float, str], None], stop: Callable[[], bool]) -> None:
+            text = ""
+            wait = lambda place, length: tell(0.0, in_line(place, length))  # noqa: E731
+            with closing(self.desk.ask(case, question, where, stop, wait)) as pieces:
+                for piece in pieces:
+                    if stop():
+                        return
+                    text += piece
+                    tell(0.0, text)
+
         try:
-            for piece in self.desk.ask(case, question, where):
-                text += piece
+            for _, text in self._watched(who, work):
                 yield [*before, own, {"role": "assistant", "content": plain(text)}]
         except (Refused, Busy, Left, MissingWeights) as error:
             yield [*before, own, {"role": "assistant", "content": plain(str(error))}]

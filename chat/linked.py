@@ -15,6 +15,7 @@ _BEGIN = re.compile(r"^(\d*)([-+=.)])(?=[\s=-]|$)")  # lists and underlines, at 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f​-‏‪-‮⁠-⁯]")
 _MOMENT = re.compile(
     r"(?P<event>\bevent (?P<event_id>\d+)\b)|(?P<track>\btrack (?P<track_id>\d+)\b)"
+    r"|(?P<begin>\b\d+(?:\.\d+)?(?= (?:to|and) \d+(?:\.\d+)? s\b))"
     r"|(?P<range>\b(?P<from>\d+(?:\.\d+)?)-\d+(?:\.\d+)?(?= s\b))"
     r"|(?P<command>`tvad [a-z -]+`)"
     r"|(?P<clock>\b(?:\d+:)?\d{1,2}:\d{2}(?:\.\d)?\b)|(?P<s>\b\d+(?:\.\d+)?(?= (?:s|seconds?)\b))",
@@ -75,7 +76,7 @@ def _target(m: re.Match[str], events: set[int], tracks: set[int], duration_s: fl
         return f"e={m['event_id']}" if int(m["event_id"]) in events else ""
     if m["track"]:
         return f"k={m['track_id']}" if int(m["track_id"]) in tracks else ""
-    t_s = seconds_of(m["clock"]) if m["clock"] else float(m["from"] or m["s"])
+    t_s = seconds_of(m["clock"]) if m["clock"] else float(m["from"] or m["begin"] or m["s"])
     return f"t={t_s:g}" if t_s <= duration_s + 0.05 else ""
 
 

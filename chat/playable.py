@@ -34,8 +34,14 @@ def is_playable(path: Path) -> bool:
     return any(mark in head for mark in DURATION)
 
 
-def copy_playable(path: Path, out: Path, stopped: Callable[[], bool] = lambda: False) -> None:
-    """Write `out`, an mp4 that browsers play, at most 1280 px. VideoError, OSError; Stopped leaves nothing."""
+def copy_playable(
+    path: Path,
+    out: Path,
+    stopped: Callable[[], bool] = lambda: False,
+    tell: Callable[[float], object] = lambda share: None,
+) -> None:
+    """Write `out`, an mp4 that browsers play, at most 1280 px. tell: the share done, in [0, 1]. VideoError, OSError;
+    Stopped leaves nothing."""
     reader = VideoReader(path, fps=None, max_side=MAX_SIDE_PX)
     with VideoWriter(out, reader.info.fps, reader.size_wh) as writer:
         first_s = None
@@ -45,6 +51,8 @@ def copy_playable(path: Path, out: Path, stopped: Callable[[], bool] = lambda: F
                 writer.write(frame, t_s - first_s)
             if stopped():
                 raise Stopped("stopped")
+            if reader.info.duration_s > 0 and first_s is not None:
+                tell(min((clip.times_s[-1].item() - first_s) / reader.info.duration_s, 1.0))
 
 
 class Stopped(Exception):  # noqa: N818 - nothing is wrong

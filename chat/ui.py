@@ -375,10 +375,12 @@ class Hands:
             self.desk.take_back(self.desk.case(visit_of(request), shown), 0)
 
     def stopped(self, shown: str, request: gr.Request) -> tuple[Any, Any]:
+        self.flow.halt(who(request))
         try:
             case = self.desk.case(visit_of(request), shown)
         except Refused:
             return gr.skip(), gr.skip()
+        case.early.clear()
         return value(case, "Stopped."), messages(self.desk, case)
 
 

@@ -61,11 +61,14 @@ def visiting(address: str, *flags: str, theme: str = "light", phone: bool = Fals
             sizes |= {"device_scale_factor": 2}
         made = browser.new_page(**sizes)
         watch(made, address)
-        made.goto(f"{address}/?__theme={theme}", timeout=WAIT_MS)
-        made.wait_for_selector(".tv-drop", timeout=WAIT_MS)
         # Gradio draws the page anew once what was open is known; a focus set before is lost.
+        with made.expect_response("**/run/predict*", timeout=WAIT_MS):
+            made.goto(f"{address}/?__theme={theme}", timeout=WAIT_MS)
+        made.wait_for_selector(".tv-drop", timeout=WAIT_MS)
         made.wait_for_selector("#tv-question button[aria-label=Ask]", timeout=WAIT_MS)
-        made.wait_for_timeout(500)
+        for _ in range(3):  # a busy machine takes longer to draw than any fixed time
+            made.wait_for_timeout(200)
+            made.evaluate("new Promise((done) => requestIdleCallback(() => done()))")
         yield made
         browser.close()
 

@@ -248,6 +248,9 @@ def test_what_browsers_do_not_play_is_copied(tiny_video: Make, tmp_path: Path, m
     with pytest.raises(Stopped):
         copy_playable(video, out, lambda: True)
     assert not out.exists()
+    shares: list[float] = []
+    copy_playable(video, out, tell=shares.append)
+    assert shares == sorted(shares) and 0.5 < shares[-1] <= 1
 
 
 def test_judgements_are_a_list_that_training_reads(

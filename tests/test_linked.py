@@ -43,6 +43,11 @@ def test_a_stretch_links_to_its_begin() -> None:
     assert "[12.5-17.9](#t=12.5)" in linked("event 2, 12.5-17.9 s", three_events())
 
 
+def test_both_ends_of_a_stretch_in_words_are_links() -> None:
+    for words in ("From 12.5 to 17.9 s it moves.", "Between 12.5 and 17.9 s it moves."):
+        assert re.findall(r"#t=([\d.]+)", linked(words, three_events())) == ["12.5", "17.9"]
+
+
 def test_commands_are_code_and_nothing_else_is() -> None:
     assert linked("trust it less (`tvad calibrate`).", three_events()) == "trust it less (`tvad calibrate`)."
     for text in ("`<b>`", "`tvad <b>`", "`tvad\ncalibrate`", "``tvad calibrate", "`rm -rf`"):

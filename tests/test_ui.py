@@ -19,14 +19,11 @@ import safehttpx
 from starlette.testclient import TestClient
 
 from chat import flow
-from chat.case import Case, Refused
 from chat.desk import Desk
 from chat.endpoints import Endpoints
-from chat.playable import Stopped
 from chat.server import COOKIE
 from chat.shown import messages, stretch, words
 from chat.ui import Hands, page
-from chat.watched import watched
 from tvad.settings import Settings
 
 Make = Callable[..., Path]
@@ -237,61 +234,6 @@ def test_a_reload_shows_what_was_open(desk: Desk, tiny_video: Make) -> None:
     assert shown == first.id and len(chat) == 2
     assert hands.chosen(event(id=first.id), asker("b"))[2] == ""
     assert hands.load(asker("b"))[0] == {}
-
-
-def test_work_that_is_left_is_stopped() -> None:
-    seen: list[bool] = []
-
-    def work(tell: Callable[[float, str], None], stopped: Callable[[], bool]) -> None:
-        tell(0.1, "begun")
-        while not stopped():
-            time.sleep(0.01)
-        seen.append(True)
-
-    stream = watched(work)
-    assert next(stream) == (0.1, "begun")
-    stream.close()  # type: ignore[attr-defined]
-    for _ in range(500):
-        if seen:
-            break
-        time.sleep(0.01)
-    assert seen == [True]
-
-
-def test_a_page_that_is_shut_ends_what_was_begun_for_it(
-    desk: Desk, tiny_video: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun, ended = threading.Event(), threading.Event()
-
-    def analyse(case: Case, settings: Settings, tell: Any, stopped: Callable[[], bool]) -> None:
-        tell(0.1, "begun")
-        begun.set()
-        while not stopped():
-            time.sleep(0.01)
-        ended.set()
-        raise Stopped("stopped")
-
-    monkeypatch.setattr(desk, "analyse", analyse)
-    hands, mine, other = Hands(desk), asker(page="1"), asker(page="2")
-    case = opened(desk, tiny_video("a.mp4"))
-    stream = hands.opened(None, None, event(id=case.id), mine)
-    next(stream)
-    next(stream)  # nobody closes it: the page was shut before the server sent it anything
-    assert begun.wait(5)
-    hands.gone(other)
-    assert not ended.wait(0.1)
-    hands.gone(mine)
-    assert ended.wait(5)
-    list(stream)
-    assert not hands.flow._works
-
-
-def test_what_the_work_raises_is_raised() -> None:
-    def work(tell: Callable[[float, str], None], stopped: Callable[[], bool]) -> None:
-        raise Refused("no")
-
-    with pytest.raises(Refused, match="no"):
-        list(watched(work))
 
 
 def test_what_goes_on_behind_reaches_its_tab_alone(desk: Desk, tiny_video: Make) -> None:
