@@ -76,7 +76,11 @@ def follow_ups(evidence: Evidence, asked: Sequence[str] = ()) -> list[str]:
         found += [f"What happens in event {e.id}?" for e in evidence.events[1:3]]
         found += ["Why is it anomalous?"]
     else:
-        found = ["What is the least usual moment?", "How sure are you?", "Why is nothing anomalous?"]
+        found = [
+            "What is the least usual moment?",
+            "How sure are you?",
+            "Why is there no alarm?",
+        ]  # the language model may see more
     known = {" ".join(a.lower().split()) for a in asked}
     return [q for q in found if q.lower() not in known][:3]
 

@@ -81,4 +81,5 @@ def test_follow_ups_suit_the_evidence_and_are_not_repeated() -> None:
     some = follow_ups(three_events())
     assert some[0].startswith("What does the target look like") and len(some) == 3
     assert some[0] not in follow_ups(three_events(), [some[0].upper()])
-    assert follow_ups(make_evidence((), ()))[0] == "What is the least usual moment?"
+    none = follow_ups(make_evidence((), ()))
+    assert none[0] == "What is the least usual moment?" and none[-1] == "Why is there no alarm?"

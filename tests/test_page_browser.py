@@ -165,6 +165,8 @@ def test_real_clips_of_many_kinds(page: Any) -> None:
             "[...document.querySelectorAll('.message')]"
             ".some(m => m.innerText.match(/^(\\[Not sure|Yes|No|There|From|Nothing)/))",
         )
+        offered = any("ZIP" in a.inner_text() for a in page.query_selector_all(".tv-export"))
+        assert offered == bool(page.query_selector(".tv-event[aria-controls]"))  # clips of no events are not offered
         half = video(page, "duration") / 2
         line = page.query_selector(".tv-line").bounding_box()
         page.mouse.click(line["x"] + line["width"] / 2, line["y"] + 30)

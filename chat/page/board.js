@@ -163,7 +163,7 @@ class Board {
     }, 120);
   }
   drawExports() {
-    this.exports.replaceChildren(make("span", {}, "Save"), ...Object.entries(EXPORTS).map(([kind, name]) =>
+    this.exports.replaceChildren(make("span", {}, "Save"), ...Object.entries(EXPORTS).filter(([kind]) => kind !== "clips" || this.data.events.length).map(([kind, name]) =>
       make("a", { href: url(`case/${this.data.id}/export/${kind}`), download: true, class: "tv-export" }, name)));
   }
 }
