@@ -8,7 +8,7 @@ Next: chat/prompt.py
 
 from dataclasses import dataclass, replace
 
-from chat import facts
+from chat import facts, present
 from chat.answers import ANSWERS, View
 from chat.beyond import beyond, declined
 from chat.conversation import Conversation, Focus, Turn
@@ -62,6 +62,8 @@ def narrate(evidence: Evidence, question: Question, conversation: Conversation, 
         text, event, track = at_moment(evidence, question, stand)
         focus = Focus(event.id if event else None, track.id if track else None, True) if event else Focus()
         return _said(text, resolved.kinds, focus, event, track)
+    if (counted := present.asked(evidence, question)) is not None:
+        return Said(present.told(counted, question), (COUNT,), Focus())
     if not evidence.events and not (evidence.tracks and resolved.focus.track is not None):
         if set(resolved.kinds) & {HARM, DEED}:
             text = ANSWERS[resolved.kinds[0]](View(evidence, question, None, None, False, stand))

@@ -5,6 +5,7 @@ Next: chat/session.py
 
 from chat.focus import asks_around
 from chat.lexicon import is_courtesy, is_english, is_known, kin, singular
+from chat.present import asked
 from chat.questions import DEED, HARM, LABEL, RECALL, SURE, UNKNOWN, WHETHER, WHY, Question
 from chat.report import Said
 from tvad.evidence import Evidence
@@ -34,4 +35,5 @@ def untaught(read: Question, said: Said, evidence: Evidence) -> bool:
     strange = LABEL in kinds and (unasked or not is_known(read.thing))
     beside = WHETHER in kinds and read.says(_BESIDE) and evidence.has_anomaly
     apart = read.span_s is not None or asks_around(read, said.kinds) or beside
-    return bool(kinds & ABSTAINS) or apart or unread or strange or numbered or missing
+    counted = asked(evidence, read) is not None
+    return bool(kinds & ABSTAINS) or counted or apart or unread or strange or numbered or missing

@@ -294,7 +294,11 @@ def test_what_is_learnt_is_the_visits_own(tiny_video: Make, tmp_path: Path, monk
     assert asked[0][0] == [case.source] and (asked[0][1].start_s, asked[0][1].end_s) == (1.0, 2.0)
     own, other = desk.settings_of("a", ["dog"]), desk.settings_of("b")
     assert own.scene and Path(own.scene).read_bytes() == b"scene" and own.anomaly == ("dog",)
-    assert own.parts == ("memory", "words") and other.scene is None and other.parts == ("memory", "words", "head")
+    assert (
+        own.parts == ("memory", "words", "falls")
+        and other.scene is None
+        and other.parts == ("memory", "words", "head", "falls")
+    )
     desk.analyse(case, own, nothing)
     assert case.analysis and str(tmp_path) not in case.analysis.evidence.to_json()
     first = Path(own.scene)

@@ -57,7 +57,7 @@ def test_heat_of_a_tower_goes_into_the_evidence_beside_the_scene(tower: Path, sc
     assert code == 0, said
     evidence = Evidence.load(tmp_path / "with" / "evidence.json")
     curves = Curves.load(tmp_path / "with" / "scores.npz")
-    assert evidence.settings["parts"] == ["memory", "words", "decoder"]
+    assert evidence.settings["parts"] == ["memory", "words", "falls", "decoder"]
     assert evidence.settings["tower"] == str(tower)
     # By hand: frames looked at every EVERY_S, straight lines between, what they mean from the scene.
     alarms = Scene.load(scene).decoder_alarms

@@ -4,6 +4,7 @@
     python -m training.ship adapter RUN [--preset mini]     the newest adapter of `tvad train lvlm`, in half precision
     python -m training.ship head RUN [--preset mini]        the best head of `tvad train temporal`
     python -m training.ship kinds RUN [--preset mini]       what `python -m training.temporal.kinds` made
+    python -m training.ship people RUN                      what `python -m training.people.fit` made
 
 What is there is replaced once the new weights could be read. The cards (MODEL_CARD.md) are written by people.
 """
@@ -85,7 +86,24 @@ def kinds(run: Path, preset: str) -> Path:
     return folder
 
 
-KINDS: dict[str, Callable[[Path, str], Path]] = {"decoder": decoder, "adapter": adapter, "head": head, "kinds": kinds}
+def people(run: Path, _preset: str) -> Path:
+    """Copy a finder of people. ValueError when it cannot be read."""
+    from heatmap.people import PeopleNetwork
+    from tvad.people import FILE
+
+    PeopleNetwork.load(run / FILE.name)
+    _copy(run / FILE.name, FILE)
+    note(FILE)
+    return FILE.parent
+
+
+KINDS: dict[str, Callable[[Path, str], Path]] = {
+    "decoder": decoder,
+    "adapter": adapter,
+    "head": head,
+    "kinds": kinds,
+    "people": people,
+}
 
 
 def shipped_bytes() -> int:

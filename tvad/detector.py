@@ -19,15 +19,19 @@ from heatmap.tracks import RegionTrack
 from tvad import classifier, encoder
 from tvad.cache import versions
 from tvad.classifier import shared_classifier
+from tvad.crowd import Crowd
+from tvad.decoder_alarms import decoder_alarms
 from tvad.decoder_part import DecoderPart, HeatDecoder, words_text
 from tvad.encoder import C_APPEARANCE, Encoder, input_size
 from tvad.events import Span, find_events, follow, share_out
 from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
+from tvad.falls import FallsPart, curve, kind_with, strongest
 from tvad.findings import category, confidence, make_track, seen_of, summarise
 from tvad.head_part import HeadGraph, HeadPart
 from tvad.kinds import UNSPECIFIED, Kind
 from tvad.malloc import trim
 from tvad.parts import MemoryPart, WordsPart, habit_of, sigma_frames, words_alarm
+from tvad.people import PeopleFinder
 from tvad.presets import PRESETS, get_preset
 from tvad.presets.base import Preset
 from tvad.progress import Progress
@@ -36,7 +40,7 @@ from tvad.scene import Scene, SceneError
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.sight import GRID, Sight
 from tvad.spill import pieces
-from tvad.tower_part import HeatTower, TowerPart, about_tower
+from tvad.tower_part import HeatTower, TowerPart
 from tvad.video import VideoReader, sha256_of
 from tvad.watcher import Watcher, encoded_and_watched
 from tvad.words import Habit, WordGuide
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 
 RAW = Alarms(AlarmLevel(0.0, 1.0, 1.0, 1.0), AlarmLevel(0.0, 1.0, 1.0, 1.0))  # rarity = level
 TRIM_FRAMES = 512  # between two times that freed memory is given back
+BESIDE = ("head", "falls")  # parts that stand beside what the others found
 SUSPECTS = 1  # moments that are shown though they raise no alarm
 SURE = {"scene": 0.99, "uncalibrated": 0.85}  # highest confidence
 
@@ -66,6 +71,7 @@ class Detector:
     head: HeadGraph | None = None
     segmenter: "Segmenter | None" = None
     tower: HeatTower | None = None
+    people: PeopleFinder | None = None
     seed: int = 0  # of the sample that a clip's own memory keeps
 
     @classmethod
@@ -89,7 +95,7 @@ class Detector:
         guide = WordGuide.of(anomaly, normal) if "words" in settings.parts and anomaly else None
         alarm = words_alarm(guide, scene.looks) if guide and scene else None
         decoder, tower = None, None
-        decoded = _decoder_alarms(settings, scene, preset)
+        decoded = decoder_alarms(settings, scene, preset)
         if "decoder" in settings.parts:
             if settings.tower:
                 words = settings.anomaly or (), settings.normal or ()
@@ -103,7 +109,8 @@ class Detector:
 
             segmenter = load_segmenter(settings.sam, settings.device)
         own = alarm or preset.alarms["words"]
-        return cls(settings, preset, scene, guide, own, decoded, decoder, head, segmenter, tower)
+        people = PeopleFinder() if "falls" in settings.parts else None
+        return cls(settings, preset, scene, guide, own, decoded, decoder, head, segmenter, tower, people)
 
     @property
     def head_alarm(self) -> AlarmLevel:
@@ -143,7 +150,9 @@ class Detector:
         decoder, alarms = self._decoder_part(reader, habit), self.decoder_alarms or RAW
         own_alarm = self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]
         head = HeadPart(self.head, reader.info.fps, reader.start_s) if self.head else None
+        falls = FallsPart(self.people, reader.size_wh[0] / reader.size_wh[1]) if self.people else None
         scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)
+        scan.crowd = Crowd(scan.size_wh) if falls else None
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
         trim_at = TRIM_FRAMES
         clips = decoder.watch(reader) if isinstance(decoder, TowerPart) else reader
@@ -152,6 +161,7 @@ class Detector:
             scan.shape = features.moving.shape[1:]
             scan.add_times(features.times_s)
             scan.add_pictures(features)
+            scan.falls += falls.push(features, scan.crowd) if falls else ()
             for headed in head.push(features) if head else ():
                 scan.add_headed(headed)
             for levels in memory.push(features) if memory else ():
@@ -171,6 +181,7 @@ class Detector:
             scan.add_levels(levels)
         for headed in head.finish() if head else ():
             scan.add_headed(headed)
+        scan.falls += falls.finish() if falls else ()
         ended = watcher.finish()
         for decoded in decoder.finish(ended) if decoder else ():
             scan.add_decoded(decoded, alarms)
@@ -234,6 +245,7 @@ class Detector:
             warnings=self._warnings(reader),
             kind=strongest.kind if strongest else UNSPECIFIED,
             class_probs=strongest.class_probs if strongest else {},
+            seen=scan.crowd.counts() if scan.crowd else (),
         )
         shown = replace(evidence, events=odd, tracks=odd_tracks, has_anomaly=True) if odd else None
         analysis = Analysis(evidence, replace(curves, sight=_sight(scan, followed, shown)))
@@ -256,19 +268,23 @@ class Detector:
             parts["decoder"] = smooth(np.concatenate(scan.decoded_frame), sigma_frames(times))
         if scan.headed:
             parts["head"] = scan.head_curve(self.head_alarm)
-        heat = scan.heat_scores(wanted, bool(self.scene), parts.get("head"))
+        if self.people:
+            parts["falls"] = np.maximum(self.preset.alarms["falls"].rarity(curve(scan.falls, times)), NOTHING)
+        heat = scan.heat_scores(wanted, bool(self.scene), parts.get("head"), self.preset.alarms.get("falls"))
         return parts, self._fused(parts, len(times)), heat
 
     def _fused(self, parts: dict[str, np.ndarray], count: int) -> np.ndarray:
         """Rarity (count,) of the parts there are."""
-        if list(parts) == ["head"]:
-            return parts["head"]  # nothing to stand beside, so nothing to pay for it
-        guides = [curve for name, curve in parts.items() if name not in ("memory", "head")]
+        if len(parts) == 1:
+            return next(iter(parts.values()))  # nothing to stand beside, so nothing to pay for it
+        guides = [curve for name, curve in parts.items() if name not in ("memory", *BESIDE)]
         if not guides:
             found = parts.get("memory", np.full(count, NOTHING, np.float32))
         else:
             found = fuse(parts["memory"], either(guides), bool(self.scene)) if "memory" in parts else either(guides)
-        return beside(found, parts["head"], bool(self.scene)) if "head" in parts else found
+        for name in BESIDE:
+            found = beside(found, parts[name], bool(self.scene)) if name in parts else found
+        return found
 
     def describe(
         self,
@@ -296,7 +312,7 @@ class Detector:
                     number = numbers[region_track.id] = len(numbers) + 1
                     followed.append(region_track)
                     track, is_word = make_track(
-                        number, region_track, scan.things, size_wh, (float(times[0]), float(times[-1]))
+                        number, region_track, scan.things, size_wh, (float(times[0]), float(times[-1])), scan.crowd
                     )
                     tracks[number] = track
                     if is_word:
@@ -310,6 +326,7 @@ class Detector:
             kind = Kind()
             if self.head:
                 kind = self.head.kind(scan.stretch_probs(float(times[span.start]), float(times[span.end])))
+            kind, fell = kind_with(kind, strongest(scan.falls, float(times[span.start]), float(times[span.end])))
             events.append(
                 Event(
                     id=len(events) + 1,
@@ -317,7 +334,9 @@ class Detector:
                     end_s=round(float(times[span.end]), 4),
                     peak_s=round(float(times[span.peak]), 4),
                     score=round(float(to_score(rarity[span.peak])), 4),
-                    category=category(span, share, raised, word or (kind.name if kind.named else None)),
+                    category=category(
+                        span, share, raised, (None if fell else word) or (kind.name if kind.named else None)
+                    ),
                     tracks=ids,
                     raised_by=raised,
                     kind=kind.name,
@@ -346,37 +365,6 @@ class Detector:
                 f"here {aspect:.2f}): is it the same camera?"
             )
         return tuple(lines)
-
-
-def _decoder_alarms(settings: Settings, scene: Scene | None, preset: Preset) -> Alarms | None:
-    """What the levels of the part `decoder` mean, None where it is not used. ValueError for a preset, SceneError for a
-    tower where that was not measured, or with another tower or other words."""
-    if "decoder" not in settings.parts:
-        return None
-    wanted = about_tower(settings.tower, settings.anomaly, settings.normal)
-    noted = scene.about.get("tower") if scene else None
-    own = scene.decoder_alarms if scene else None
-    if wanted is None:
-        found = (None if noted else own) or preset.decoder_alarms
-        if found is None:
-            raise ValueError(
-                f"preset {preset.name!r} has no alarm levels for the part 'decoder'; measure them on this camera's "
-                "ordinary footage (`tvad calibrate --parts memory,decoder,words`) or leave the part out (--parts)"
-            )
-        return found
-    again = f"tvad calibrate NORMAL_VIDEOS... -o X.scene.safetensors --tower {settings.tower}"
-    if noted is None or own is None:
-        raise SceneError(
-            f"nobody has measured what the levels of {settings.tower} mean on this camera; run: {again}, with the same "
-            "--anomaly and --normal, and give that scene (--scene)"
-        )
-    if noted != wanted:
-        what = "another model" if noted["model"] != wanted["model"] else f"the words {noted['anomaly'] or 'by default'}"
-        raise SceneError(
-            f"{settings.scene}: calibrated with {what}; what the levels of a tower mean differs from model to model "
-            f"and from word to word; run: {again}, with the same --anomaly and --normal"
-        )
-    return own
 
 
 def _vision(preset: str) -> str:

@@ -108,6 +108,18 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """How many of a kind ("person", "motor vehicle") were in the picture, ordinary ones too: `most` at once, first at
+    `most_at_s`, and `usual`, the median of the moments with any. Single pictures are counted: who is small or hidden
+    is missed."""
+
+    kind: str
+    most: int
+    most_at_s: float
+    usual: int
+
+
+@dataclass(frozen=True)
 class Event:
     """A stretch of time that is anomalous. `raised_by` names the parts whose score crossed: memory, words, ...
 
@@ -136,6 +148,7 @@ class Evidence:
     as the calibration can say. `calibration` is "scene" (measured on this camera's normal footage) or
     "uncalibrated" (the clip's own frequent patterns). `peak_score` is the highest score of the video, event or
     not. `kind` and `class_probs` are those of the strongest event or, without one, of the least usual moment.
+    `seen`: who was there, of kinds of which there was any.
     """
 
     video: VideoMeta
@@ -153,6 +166,7 @@ class Evidence:
     warnings: tuple[str, ...] = ()
     kind: str = UNSPECIFIED
     class_probs: dict[str, float] = field(default_factory=dict)
+    seen: tuple[Seen, ...] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def __post_init__(self) -> None:
@@ -366,5 +380,6 @@ def _from_dict(raw: dict[str, Any]) -> Evidence:
             "tracks": tracks,
             "events": events,
             "warnings": texts(raw.get("warnings", []), "warnings"),
+            "seen": tuple(Seen(**plain(Seen, s)) for s in raw.get("seen", ())),
         }
     )

@@ -14,6 +14,7 @@ from heatmap.motion import cell_path, describe_motion, entry_exit
 from heatmap.tracks import RegionTrack
 from tvad.classifier import N_CLASSES, class_names
 from tvad.colours import ColourReader
+from tvad.crowd import Crowd, Named
 from tvad.events import Span
 from tvad.evidence import Event, Motion, Track, TrackBox
 from tvad.parts import ScoredThing
@@ -154,19 +155,25 @@ def make_track(
     things: SeenThings,
     size_wh: tuple[int, int],
     stretch_s: tuple[float, float],
+    crowd: Crowd | None = None,
 ) -> tuple[Track, bool]:
-    """The Evidence's track, and whether its label is one of the anomaly words."""
+    """The Evidence's track, and whether its label is one of the anomaly words. Other labels are of the classifier or of
+    the finder of people, whichever is surer."""
     regions = track.regions
     times = [r.t_s for r in regions]
     boxes = [r.box_xyxy for r in regions]
     thing = thing_of(track, things)
     entry, exit_ = entry_exit(times, boxes, size_wh, *stretch_s)
     shots = thing.shots if thing else ()
-    label = thing.label if thing and thing.label else _size_label(thing, boxes, things)
+    label, sure = (thing.label, thing.label_confidence) if thing and thing.label else ("", 0.0)
+    is_word = bool(thing and label and thing.is_word)
+    seen = crowd.name_of(times, boxes) if crowd and not is_word else Named()
+    if seen.sure > sure:
+        label, sure = seen.name, seen.sure
     out = Track(
         id=number,
-        label=label,
-        label_confidence=round(thing.label_confidence, 3) if thing and thing.label else 0.0,
+        label=label or _size_label(thing, boxes, things),
+        label_confidence=round(sure, 3),
         appearance=describe_appearance(
             [s.rgb for s in shots],
             [s.mask for s in shots],
@@ -181,7 +188,7 @@ def make_track(
         entry=entry,
         exit=exit_,
     )
-    return out, bool(thing and thing.label and thing.is_word)
+    return out, is_word
 
 
 def _rounded(box: Sequence[float]) -> tuple[float, float, float, float]:

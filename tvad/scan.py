@@ -12,8 +12,10 @@ from scipy.ndimage import gaussian_filter
 
 from heatmap.fuse import beside, either, fuse
 from heatmap.levels import AlarmLevel, Alarms, to_score
+from tvad.crowd import Crowd
 from tvad.decoder_part import DecodedLevels
 from tvad.encoder import Features
+from tvad.falls import Fall
 from tvad.findings import SeenThing, SeenThings
 from tvad.head_part import HeadLevels
 from tvad.kinds import WINDOW
@@ -49,6 +51,8 @@ class Scan:
     busiest: Maps = field(default_factory=Maps)
     picture_times_s: "array[float]" = field(default_factory=lambda: array("d"))
     pictures: Maps = field(default_factory=Maps)
+    falls: list[Fall] = field(default_factory=list)
+    crowd: Crowd | None = None
 
     def so_far(self, memory: bool, decoder: bool, head: bool) -> "Scan":
         """What all parts know until now, those there are: of the frames that the slowest of them has scored."""
@@ -132,9 +136,11 @@ class Scan:
             np.maximum(curve[rows], _rarity(thing, alarm, times[rows]), out=curve[rows])
         return curve
 
-    def heat_scores(self, alarm: AlarmLevel | None, scene: bool, head: np.ndarray | None = None) -> np.ndarray:
+    def heat_scores(
+        self, alarm: AlarmLevel | None, scene: bool, head: np.ndarray | None = None, falling: AlarmLevel | None = None
+    ) -> np.ndarray:
         """Heat (T, h, w) float16 in [0, 1] of all parts; the words take part with an alarm level, the head with its
-        curve (T,), where its movement is.
+        curve (T,), where its movement is, falls with theirs.
 
         Goes through the parts' maps piece by piece; of a long video the outcome is in a file, and read-only.
         """
@@ -148,6 +154,8 @@ class Scan:
             found = _together(remembered, guides, (rows.stop - start, *self.shape), scene)
             if head is not None:
                 found = beside(found, self._moving(head[rows], np.array(self.times_s[rows])), scene)
+            if self.falls and falling is not None:
+                found = beside(found, self._lying(falling, np.array(self.times_s[rows])), scene)
             out.add(to_score(found).astype(np.float16))
         return out.array()
 
@@ -174,6 +182,17 @@ class Scan:
             for i, value, box in zip(range(first, last), rarity.tolist(), np.stack(boxes, 1), strict=True):
                 if value > NOTHING:
                     self.paint(cells[i], box, value)
+        return cells
+
+    def _lying(self, alarm: AlarmLevel, times: np.ndarray) -> np.ndarray:
+        """Rarity maps of the falls alone at some frames, (t, h, w) float32."""
+        cells = np.full((len(times), *self.shape), NOTHING, np.float32)
+        for fall in self.falls:
+            value = float(alarm.rarity(np.array(fall.level)))
+            for i in range(*np.searchsorted(times, [fall.start_s - 1e-6, fall.end_s + 1e-6])):
+                if value > NOTHING:
+                    box = [np.interp(times[i], fall.times_s, fall.boxes[:, k]) for k in range(4)]
+                    self.paint(cells[i], np.array(box) * (*self.size_wh, *self.size_wh), value)
         return cells
 
     def paint(self, cells: np.ndarray, box: np.ndarray, value: float) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-PARTS = ("memory", "decoder", "words", "head")
+PARTS = ("memory", "decoder", "words", "head", "falls")
 USUAL = ("usual",)  # which parts these are depends on whether there is a scene, see `usual_parts`
 MAX_SIDE_PX = 640  # analysis size: larger frames are scaled down while decoding
 
@@ -12,7 +12,7 @@ def usual_parts(scene: bool) -> tuple[str, ...]:
     """Of an analysis with or without a scene. A scene knows its camera's movement, and places it better in time than a
     head does; without one, movement is judged by the head alone. With the decoder too, Ped2 without a scene got no
     better (docs/RESULTS.md)."""
-    return ("memory", "words") if scene else ("memory", "words", "head")
+    return ("memory", "words", "falls") if scene else ("memory", "words", "head", "falls")
 
 
 @dataclass(frozen=True)

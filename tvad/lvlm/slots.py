@@ -25,6 +25,7 @@ SIZES = ("small", "medium-sized", "large")
 SPEEDS = (0.005, SLOW, 0.05, 0.1, 0.2, QUICK, 0.5)  # frame diagonals per second; borders of the one-hot
 LETTERS = 64  # places of a hashed name
 UNUSUAL = "unusual movement"  # what an event of a named kind is here: the adapters have learned no such names
+AS_SIZE = {"person": "person-sized object", "motor vehicle": "large object"}  # nor such names of things
 CLASSES = 1000
 GREYS = 3  # the first of the colour terms: black, grey, white
 STEPS = 4  # cells of a path that are told in order
@@ -303,7 +304,9 @@ def _look(track: Track, logits: np.ndarray) -> np.ndarray:
         raw = raw - raw.max()
         # 0 where a class is as likely as any.
         out = np.clip(raw - np.log(np.exp(raw).sum()) + math.log(CLASSES), -8, 8) / 4
-    return np.concatenate([out, [float(seen), track.label_confidence], hashed(track.label)])
+    # It learned what the classifier says, and sizes: names of the finder of people are given to it as the latter.
+    label, sure = (AS_SIZE[track.label], 0.0) if track.label in AS_SIZE else (track.label, track.label_confidence)
+    return np.concatenate([out, [float(seen), sure], hashed(label)])
 
 
 def _colour(track: Track, shares: np.ndarray) -> np.ndarray:
