@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from heatmap.levels import AlarmLevel
 from tvad.falls import (
     EVERY_S,
     FALLING,
     KEPT_S,
     NAMED_FROM,
+    SHOWN,
     TOLD,
     Fall,
     FallsPart,
@@ -17,6 +19,7 @@ from tvad.falls import (
     kind_with,
     level_of,
     probability,
+    rarity_of,
     strongest,
 )
 from tvad.kinds import UNSPECIFIED, Kind
@@ -151,6 +154,13 @@ def test_the_curve_is_of_the_highest_one() -> None:
     assert found[times < 1].tolist() == pytest.approx([TOLD] * 2)
     assert found[times == 1.5] == pytest.approx(0.8) and found[times == 2.5] == pytest.approx(1.6)
     assert found[times > 4] == pytest.approx(TOLD)
+
+
+def test_only_what_is_much_of_a_fall_takes_part() -> None:
+    alarm, times = AlarmLevel(0.1, 0.3, 260.0, 0.15), np.arange(0, 10, 0.5)
+    found = rarity_of([fall(1, SHOWN - 0.1), fall(5, SHOWN + 1)], alarm, times, -12.0)
+    assert found[times < 5].tolist() == [-12.0] * 10
+    assert found[times == 6] == pytest.approx(alarm.rarity(np.array(SHOWN + 1)))
 
 
 def test_the_strongest_of_a_stretch() -> None:

@@ -25,7 +25,7 @@ from tvad.decoder_part import DecoderPart, HeatDecoder, words_text
 from tvad.encoder import C_APPEARANCE, Encoder, input_size
 from tvad.events import Span, find_events, follow, share_out
 from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
-from tvad.falls import FallsPart, curve, kind_with, strongest
+from tvad.falls import FallsPart, kind_with, rarity_of, strongest
 from tvad.findings import category, confidence, make_track, seen_of, summarise
 from tvad.head_part import HeadGraph, HeadPart
 from tvad.kinds import UNSPECIFIED, Kind
@@ -269,7 +269,7 @@ class Detector:
         if scan.headed:
             parts["head"] = scan.head_curve(self.head_alarm)
         if self.people:
-            parts["falls"] = np.maximum(self.preset.alarms["falls"].rarity(curve(scan.falls, times)), NOTHING)
+            parts["falls"] = rarity_of(scan.falls, self.preset.alarms["falls"], times, NOTHING)
         heat = scan.heat_scores(wanted, bool(self.scene), parts.get("head"), self.preset.alarms.get("falls"))
         return parts, self._fused(parts, len(times)), heat
 

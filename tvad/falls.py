@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from heatmap.levels import AlarmLevel
 from heatmap.objects import ProposalLinker
 from tvad.crowd import Crowd
 from tvad.encoder import Features
@@ -40,6 +41,7 @@ TAKEN = 0.4  # share of the looks before in which somebody may be where a person
 FEW_HIGHER = 0.7  # share of a second's looks that are at least as low as what counts
 STILL = 0.7  # of its level that a fall must keep ...
 GROWS, LONG_S = 0.15, 3.0  # ... to grow by this share a second, for so long
+SHOWN = 0.8  # level from which it takes part in scores and heat: below are people who only move about
 TOLD = 0.1  # level from which it is kept at all, and that of a moment without any
 FALLING = "falling"
 NAMED_FROM = 1.2  # level from which a fall is called one
@@ -206,6 +208,12 @@ def curve(falls: Iterable[Fall], times_s: np.ndarray) -> np.ndarray:
         rows = slice(*np.searchsorted(times_s, [fall.start_s - 1e-6, fall.end_s + 1e-6]))
         np.maximum(out[rows], fall.level, out=out[rows])
     return out
+
+
+def rarity_of(falls: Iterable[Fall], alarm: AlarmLevel, times_s: np.ndarray, nothing: float) -> np.ndarray:
+    """Rarity of the moments (T,) float32, `nothing` where no fall takes part."""
+    level = curve(falls, times_s)
+    return np.where(level >= SHOWN, np.maximum(alarm.rarity(level), nothing), nothing).astype(np.float32)
 
 
 def probability(level: float) -> float:
