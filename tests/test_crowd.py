@@ -54,8 +54,9 @@ def test_people_are_counted_by_looks() -> None:
     def people(count: int, score: float = 0.7) -> list[tuple[float, ...]]:
         return [(n / 10, 0.1, n / 10 + 0.05, 0.4, score, 0) for n in range(count)]
 
-    crowd = seen(people(2), people(3), people(5), people(5), [], [*people(1), (0.5, 0.5, 0.9, 0.9, 0.9, 1)])
-    assert crowd.counts() == (Seen("person", 5, 0.5, 3), Seen("motor vehicle", 1, 1.25, 1))
+    car = (0.5, 0.5, 0.9, 0.9, 0.9, 1)
+    crowd = seen(people(2), people(3), people(5), people(5), people(5), people(9), people(1), [*people(1), car], [car])
+    assert crowd.counts() == (Seen("person", 5, 0.5, 4), Seen("motor vehicle", 1, 1.75, 1))
     assert seen(people(4, COUNTED - 0.01)).counts() == () and Crowd(SIZE).counts() == ()
 
 

@@ -160,7 +160,7 @@ def test_only_what_is_much_of_a_fall_takes_part() -> None:
     alarm, times = AlarmLevel(0.1, 0.3, 260.0, 0.15), np.arange(0, 10, 0.5)
     found = rarity_of([fall(1, SHOWN - 0.1), fall(5, SHOWN + 1)], alarm, times, -12.0)
     assert found[times < 5].tolist() == [-12.0] * 10
-    assert found[times == 6] == pytest.approx(alarm.rarity(np.array(SHOWN + 1)))
+    assert found[times == 6] == pytest.approx(alarm.rarity(np.array(SHOWN + 1)), abs=1e-5)
 
 
 def test_the_strongest_of_a_stretch() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import median_filter
 
 from tvad.evidence import Seen
 from tvad.people import PERSON, VEHICLE, overlaps
@@ -23,8 +24,8 @@ MATCH = 0.35  # overlap over union from which a box is the one of a track
 LOOKS = 64  # of a track, at most, evenly spread
 SHARE = 0.5  # of a track's looks in which its box is one of a kind, at least
 SURE = 0.5  # probability from which a name is given
-SLOPE, MIDDLE = 9.0, 0.4  # of the probability of a box by its score
-COUNTED = 0.4  # score of a box that is counted
+SLOPE, MIDDLE = 14.4, 0.426  # of the probability of a box by its score
+COUNTED = 0.35  # score of a box that is counted: with it as many are found as the detector finds
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class Crowd:
             for kind in NAMES:
                 numbers[kind, look] = int(((rows[:, 5] == kind) & (rows[:, 4] >= COUNTED)).sum())
         out = []
-        for kind, own in enumerate(numbers):
+        for kind, raw in enumerate(numbers):
+            own = median_filter(raw, 3, mode="nearest")  # what is there in a single look may be nobody
             if own.any():
                 most = int(own.argmax())
                 usual = round(float(np.median(own[own > 0])))

@@ -3,8 +3,8 @@
     python -m training.people.evaluate FRAMES RUN/people.safetensors --clips NAME ...
 
 NAME: the beginning of the clips' names, as in --without of training/people/fit.py. Prints the average precision of each
-class, in pictures as they are and in all their variants, how often a box of a score is right, and slope and middle of
-that (tvad/crowd.py). Next: training/people/evaluate_falls.py
+class, in pictures as they are and in all their variants, how often a box of a score is right, how many people are
+counted, and slope and middle of a box's probability (tvad/crowd.py). Next: training/people/evaluate_falls.py
 """
 
 import argparse
@@ -16,9 +16,10 @@ import numpy as np
 
 from heatmap.people import CLASSES, PeopleNetwork
 from training.people.fit import found_by, read
-from training.people.precision import average_precision, judged
+from training.people.precision import SURE, average_precision, judged
 from tvad.people import PERSON
 
+LEASTS = (0.35, 0.4, 0.45)
 EDGES = (0.2, 0.3, 0.4, 0.5, 0.6, 1.0)  # of scores
 
 
@@ -51,6 +52,14 @@ def main(given: Sequence[str] | None = None) -> None:
         some = rows[(rows[:, 0] >= low) & (rows[:, 0] < high)]
         if len(some):
             print(f"person, score {low} to {high}: {len(some)} boxes, {some[:, 1].mean():.2f} right")
+    true_counts = np.array([int(((true[n][:, 5] == PERSON) & (true[n][:, 4] >= SURE)).sum()) for n in own])
+    for least in LEASTS:
+        counts = np.array([int(((found[n][:, 5] == PERSON) & (found[n][:, 4] >= least)).sum()) for n in own])
+        off = np.abs(counts - true_counts)
+        print(
+            f"people of a frame, score {least} or more: {counts.mean():.2f}, detector {true_counts.mean():.2f}; off "
+            f"by {off.mean():.2f}, in {(off <= 1).mean():.2f} of the frames by one at most"
+        )
     slope, middle = fitted(rows)
     print(f"probability of a person: slope {slope:.1f}, middle {middle:.3f}")
 
