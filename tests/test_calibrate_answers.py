@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.calibrate_answers import Row, fitted, stretches, table, weights
+from training.calibrate_answers import Row, by_folds, fitted, stretches, table, weights
 
 
 def rows(name: str, odds: list[float], anomalous: list[bool], start_s: float | None = None) -> list[Row]:
@@ -47,3 +47,14 @@ def test_stretches_lie_inside_of_a_clip(length_s: float, count: int) -> None:
     found = list(stretches(length_s))
     assert len(found) == count
     assert all(0 <= a < b <= length_s + 1e-6 and round(b - a, 3) in (2, 5, 10) for a, b in found)
+
+
+def test_a_large_set_is_judged_by_folds_too() -> None:
+    rng = np.random.default_rng(3)
+    fights = rows("fights", rng.normal([-9.0] * 30 + [1.0] * 30, 0.5).tolist(), [False] * 30 + [True] * 30)
+    falls = rows("falls", [-1.0, -1.2, 9.0, 9.2], [False, False, True, True])  # their curve says no to every fight
+    found, truth = by_folds(fights + falls, "fights"), np.array([row.anomalous for row in fights])
+    assert (found == truth).mean() > 0.8
+    lines = "\n".join(table(fights + falls))
+    assert lines.count("of four fifths of it") == 1
+    assert "yes to 0.00" in lines.split("\n")[0]

@@ -39,6 +39,7 @@ from tvad.video import VideoReader
 FITTED = ("falls", "fights", "street")
 STRETCHED = ("falls", "street")  # of these the ordinary clips are cut, too
 STRETCHES_S = (2.0, 5.0, 10.0)
+MANY, FOLDS = 40, 5  # a set of so many clips is also judged by folds of its own
 AT_MOST = 8  # stretches of one length of a clip
 
 
@@ -128,7 +129,7 @@ def fitted(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
-    """One line a set, by the curve of the other sets."""
+    """One line a set by the curve of the other sets, and one by folds where it is large."""
     for name in dict.fromkeys(row.set for row in rows):
         others = [row for row in rows if row.set in FITTED and row.set != name]
         curve = fitted(others)
@@ -146,6 +147,26 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
             f"no threshold gives more than {best:.3f}"
         )
         yield from _of_stretches([row for row in rows if row.set == name and not row.whole], curve)
+        if len(whole) >= MANY and name in FITTED:
+            found = by_folds(rows, name)
+            yield f"  by curves of all else and of four fifths of it: balanced {_balanced(found, truth):.3f}"
+
+
+def by_folds(rows: Sequence[Row], name: str) -> np.ndarray:
+    """Whether it is a yes to each whole clip of a set, (n,), by the curve of all other sets and of the other folds of
+    this one; neighbours by name are in one fold."""
+    whole = [row for row in rows if row.set == name and row.whole]
+    fold: dict[str, int] = {}
+    for kind in (True, False):
+        own = sorted(row.of for row in whole if row.anomalous == kind)
+        fold |= {of: n * FOLDS // len(own) for n, of in enumerate(own)}
+    said = np.zeros(len(whole), bool)
+    for k in range(FOLDS):
+        curve = fitted([r for r in rows if r.set in FITTED and (r.set != name or fold[r.of] != k)])
+        for n, row in enumerate(whole):
+            if fold[row.of] == k:
+                said[n] = bool(probability(np.array([row.odds]), curve)[0] >= 0.5) and row.counts
+    return said
 
 
 def _balanced(said: np.ndarray, truth: np.ndarray) -> float:
