@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from chat.lexicon import same_cell
 from heatmap.motion import cell_of, place
 from tvad.evidence import Event, Evidence, Track
+from tvad.kinds import FALLING
 
 LISTED = 4  # further events named in one answer; the rest are counted
 
@@ -144,7 +145,10 @@ def headline(evidence: Evidence, event: Event, track: Track | None = None) -> st
 def kind_note(evidence: Evidence) -> str:
     """A sentence about what the anomaly, or the least usual moment, looks like; "" where that is unspecified."""
     share = evidence.class_probs.get(evidence.kind)
-    return "" if share is None else f"[From the evidence: the movement looks like {evidence.kind} ({share:.0%}).]"
+    if share is None:
+        return ""
+    told = "somebody falls" if evidence.kind == FALLING else f"the movement looks like {evidence.kind}"
+    return f"[From the evidence: {told} ({share:.0%}).]"
 
 
 def kind_in_words(event: Event) -> str:

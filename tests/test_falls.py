@@ -8,7 +8,6 @@ import pytest
 from heatmap.levels import AlarmLevel
 from tvad.falls import (
     EVERY_S,
-    FALLING,
     KEPT_S,
     NAMED_FROM,
     SHOWN,
@@ -22,7 +21,7 @@ from tvad.falls import (
     rarity_of,
     strongest,
 )
-from tvad.kinds import UNSPECIFIED, Kind
+from tvad.kinds import FALLING, UNSPECIFIED, Kind
 
 ASPECT = 4 / 3
 STANDS, LIES = (0.40, 0.20, 0.52, 0.80), (0.36, 0.66, 0.72, 0.82)

@@ -9,8 +9,21 @@ from chat_fakes import three_events
 from heatmap.regions import Region
 from heatmap.tracks import RegionTrack
 from tvad.classifier import N_CLASSES, class_names
+from tvad.crowd import Crowd
 from tvad.events import Span
-from tvad.findings import SURE, SeenThing, SeenThings, category, confidence, make_track, name_of, seen_of, summarise
+from tvad.falls import Fall
+from tvad.findings import (
+    SURE,
+    SeenThing,
+    SeenThings,
+    category,
+    confidence,
+    make_track,
+    name_of,
+    seen_of,
+    summarise,
+    with_faller,
+)
 from tvad.parts import ScoredThing
 from tvad.watcher import Shot, Thing
 from tvad.words import WordGuide
@@ -170,6 +183,44 @@ def test_nameless_thing_is_called_by_its_size_among_the_others(height: float, la
     boxes = boxes_of(height=height)
     track, is_word = make_track(1, track_of(boxes), SeenThings([seen(boxes), *others]), SIZE_WH, (0.0, 60.0))
     assert (track.label, track.label_confidence, is_word) == (label, 0.0, False)
+
+
+def crowd_of(boxes: np.ndarray, kind: int = 0, score: float = 0.8) -> Crowd:
+    crowd = Crowd(SIZE_WH)
+    for t, box in zip(TIMES_S.tolist(), boxes / (*SIZE_WH, *SIZE_WH), strict=True):
+        crowd.add(t, np.array([[*box, score, kind]], np.float32))
+    return crowd
+
+
+def test_nameless_thing_with_a_persons_box_is_a_person() -> None:
+    given = track_of(boxes_of()), SeenThings([seen(boxes_of())]), SIZE_WH, (0.0, 60.0)
+    track, is_word = make_track(1, *given, crowd_of(boxes_of()))
+    assert (track.label, is_word) == ("person", False) and track.label_confidence > 0.9
+    assert make_track(1, *given, crowd_of(boxes_of(), 1))[0].label == "motor vehicle"
+    assert make_track(1, *given, crowd_of(boxes_of(400)))[0].label == "person-sized object"
+
+
+@pytest.mark.parametrize(
+    ("label", "sure", "word", "named"),
+    [("swing", 0.14, False, "person"), ("dog", 0.999, False, "dog"), ("bicycle", 0.14, True, "bicycle")],
+)
+def test_the_surer_of_two_names_is_taken_but_a_word_that_was_asked_for_stays(
+    label: str, sure: float, word: bool, named: str
+) -> None:
+    things = SeenThings([seen(boxes_of(), label, sure, word)])
+    track, is_word = make_track(1, track_of(boxes_of()), things, SIZE_WH, (0.0, 60.0), crowd_of(boxes_of()))
+    assert (track.label, is_word) == (named, word)
+
+
+def test_who_falls_is_a_person() -> None:
+    track, _ = make_track(1, track_of(boxes_of()), SeenThings(), SIZE_WH, (0.0, 60.0))
+    own = (boxes_of() / (*SIZE_WH, *SIZE_WH)).astype(np.float32)
+    falls = with_faller(track, Fall(TIMES_S, own, 1.0, 1.8, 0.6), SIZE_WH)
+    assert falls.label == "person" and falls.label_confidence > 0.8
+    elsewhere = Fall(TIMES_S, own + np.float32(0.4), 1.0, 1.8, 0.6)
+    assert with_faller(track, elsewhere, SIZE_WH) == track
+    dog = replace(track, label="dog", label_confidence=0.9)
+    assert with_faller(dog, Fall(TIMES_S, own, 1.0, 1.8, 0.6), SIZE_WH) == dog
 
 
 def test_track_without_any_things_has_a_size_only() -> None:

@@ -1,6 +1,7 @@
 """Kinds of events: names keep to their limits and their file; the training is honest about what it has seen."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,8 @@ def test_evidence_keeps_it_and_older_evidence_has_none() -> None:
     raw = json.loads(one_event().to_json())
     raw |= {"kind": "fighting", "class_probs": {"normal": 0.2, "fighting": 0.8}}
     again = Evidence.from_json(json.dumps(raw))
+    fallen = replace(again, kind="falling", class_probs={"normal": 0.1, "falling": 0.9})
+    assert kind_note(fallen) == "[From the evidence: somebody falls (90%).]"
     assert again.kind == "fighting" and kind_note(again).endswith("looks like fighting (80%).]")
     del raw["kind"], raw["class_probs"]
     old = Evidence.from_json(json.dumps(raw))

@@ -26,7 +26,7 @@ from tvad.encoder import C_APPEARANCE, Encoder, input_size
 from tvad.events import Span, find_events, follow, share_out
 from tvad.evidence import Analysis, Curves, Event, Evidence, Track, VideoMeta
 from tvad.falls import FallsPart, kind_with, rarity_of, strongest
-from tvad.findings import category, confidence, make_track, seen_of, summarise
+from tvad.findings import category, confidence, make_track, seen_of, summarise, with_faller
 from tvad.head_part import HeadGraph, HeadPart
 from tvad.kinds import UNSPECIFIED, Kind
 from tvad.malloc import trim
@@ -326,7 +326,10 @@ class Detector:
             kind = Kind()
             if self.head:
                 kind = self.head.kind(scan.stretch_probs(float(times[span.start]), float(times[span.end])))
-            kind, fell = kind_with(kind, strongest(scan.falls, float(times[span.start]), float(times[span.end])))
+            fall = strongest(scan.falls, float(times[span.start]), float(times[span.end]))
+            kind, fell = kind_with(kind, fall)
+            if fall is not None and fell:
+                tracks |= {number: with_faller(tracks[number], fall, size_wh) for number in ids}
             events.append(
                 Event(
                     id=len(events) + 1,

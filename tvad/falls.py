@@ -22,7 +22,7 @@ from heatmap.levels import AlarmLevel
 from heatmap.objects import ProposalLinker
 from tvad.crowd import Crowd
 from tvad.encoder import Features
-from tvad.kinds import Kind
+from tvad.kinds import FALLING, Kind
 from tvad.people import PERSON, PeopleFinder, overlaps
 
 EVERY_S = 0.25  # between two looks
@@ -43,7 +43,6 @@ STILL = 0.7  # of its level that a fall must keep ...
 GROWS, LONG_S = 0.15, 3.0  # ... to grow by this share a second, for so long
 SHOWN = 0.8  # level from which it takes part in scores and heat: below are people who only move about
 TOLD = 0.1  # level from which it is kept at all, and that of a moment without any
-FALLING = "falling"
 NAMED_FROM = 1.2  # level from which a fall is called one
 SLOPE, MIDDLE = 3.1, 0.65  # of its probability (training/people/evaluate_falls.py)
 
@@ -51,12 +50,13 @@ SLOPE, MIDDLE = 3.1, 0.65  # of its probability (training/people/evaluate_falls.
 @dataclass(frozen=True)
 class Fall:
     """boxes (n, 4) in parts of the frame at times_s (n,), from the last moment before the way down on; low_s: the first
-    moment at which the person is low. level: how much of a fall it is."""
+    moment at which the person is low. level: how much of a fall it is. score: of the box of who stood."""
 
     times_s: np.ndarray
     boxes: np.ndarray
     low_s: float
     level: float
+    score: float = STOOD
 
     @property
     def start_s(self) -> float:
@@ -158,7 +158,7 @@ class FallsPart:
             if level > fall.level:
                 rows = times >= fall.start_s - 1e-6
                 parts = (boxes[rows, :4] / (self.aspect, 1.0, self.aspect, 1.0)).astype(np.float32)
-                person.best = Fall(times[rows], parts, fall.low_s, float(level))
+                person.best = Fall(times[rows], parts, fall.low_s, float(level), fall.score)
 
 
 def fall_of(times_s: np.ndarray, boxes: np.ndarray, aspect: float, others: Sequence[np.ndarray] = ()) -> Fall | None:
@@ -178,7 +178,8 @@ def fall_of(times_s: np.ndarray, boxes: np.ndarray, aspect: float, others: Seque
     if level < TOLD:
         return None
     parts = boxes[tallest:, :4] / (aspect, 1.0, aspect, 1.0)
-    return Fall(times_s[tallest:].copy(), parts.astype(np.float32), float(times_s[first]), level)
+    score = float(boxes[tallest, 4])
+    return Fall(times_s[tallest:].copy(), parts.astype(np.float32), float(times_s[first]), level, score)
 
 
 def level_of(stood: np.ndarray, low: np.ndarray, aspect: float) -> float:

@@ -5,7 +5,7 @@ Next: tvad/detector.py
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -14,10 +14,13 @@ from heatmap.motion import cell_path, describe_motion, entry_exit
 from heatmap.tracks import RegionTrack
 from tvad.classifier import N_CLASSES, class_names
 from tvad.colours import ColourReader
-from tvad.crowd import Crowd, Named
+from tvad.crowd import NAMES, Crowd, Named, probability
 from tvad.events import Span
 from tvad.evidence import Event, Motion, Track, TrackBox
+from tvad.falls import Fall
 from tvad.parts import ScoredThing
+from tvad.people import PERSON as PERSON_SEEN
+from tvad.people import overlaps
 from tvad.sight import COLOURS
 from tvad.spill import Objects
 from tvad.watcher import Shot
@@ -25,6 +28,7 @@ from tvad.words import WordGuide, softmax
 
 SURE = 0.12  # probability from which the classifier's class, or a word, is taken as the label
 OVERLAP = 0.2  # mean overlap from which a thing is the one a track follows
+FALLEN = 0.3  # overlap from which a track is the one who falls
 PERSON = (0.5, 2.0)  # height relative to the usual moving thing here
 
 
@@ -189,6 +193,17 @@ def make_track(
         exit=exit_,
     )
     return out, is_word
+
+
+def with_faller(track: Track, fall: Fall, size_wh: tuple[int, int]) -> Track:
+    """The track, called a person where it had no name but its size and is the one who falls."""
+    times = [b.t_s for b in track.boxes]
+    at = np.clip(fall.low_s, times[0], times[-1])
+    own = np.array([np.interp(at, times, [b.xyxy[k] for b in track.boxes]) for k in range(4)])
+    fallen = np.array([np.interp(at, fall.times_s, fall.boxes[:, k]) for k in range(4)]) * (*size_wh, *size_wh)
+    if track.label_confidence or overlaps(own, fallen[None])[0] < FALLEN:
+        return track
+    return replace(track, label=NAMES[PERSON_SEEN], label_confidence=round(float(probability(np.array(fall.score))), 3))
 
 
 def _rounded(box: Sequence[float]) -> tuple[float, float, float, float]:

@@ -21,6 +21,7 @@ from tvad.weights import MissingWeights
 FILE = "kinds.safetensors"
 KIND, VERSION = "tvad-kinds", 1
 UNSPECIFIED = "unspecified"
+FALLING = "falling"
 WINDOW = 4  # snippets that are named together, about two seconds of 30 frames each
 CLIP = 5.0  # deviations from the mean that count at most
 LEAST = 1e-6
