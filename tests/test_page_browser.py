@@ -117,6 +117,33 @@ def test_from_a_file_to_a_report(page: Any) -> None:
     assert page.outside == [] and page.errors == []
 
 
+def test_opacity_a_clicked_place_and_a_copied_answer(page: Any) -> None:
+    drop(page, PLAZA)
+    answered(page)
+    page.wait_for_timeout(1500)
+    page.uncheck("#tv-boxes")
+    shown = "v => { const r = document.querySelector('[aria-label=\"Opacity of the heat\"]');"
+    shown += " r.value = v; r.dispatchEvent(new Event('input')); }"
+    page.evaluate(shown, 0)
+    page.wait_for_timeout(300)
+    assert painted(page) == 0
+    page.evaluate(shown, 0.9)
+    page.wait_for_timeout(300)
+    assert painted(page) > 500
+    # A click marks a small place around it.
+    page.click("text=Mark a region")
+    box = page.query_selector(".tv-canvas").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.1, box["y"] + box["height"] * 0.9)
+    page.wait_for_selector(".tv-chip:not([hidden])")
+    page.wait_for_timeout(1500)
+    ask(page, "What is here?")
+    says(page, "In the marked region")
+    assert "at the bottom left of the picture" in dialogue(page)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#tv-dialogue button[title*=Copy i], button[aria-label*='Copy' i]").last.click()
+    until(page, "navigator.clipboard.readText().then(t => t.includes('marked region'))")
+
+
 def test_programs_use_the_same_server(server: str, tmp_path: Path) -> None:
     client = pytest.importorskip("gradio_client")
     program = client.Client(server, verbose=False, download_files=tmp_path)
