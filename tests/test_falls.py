@@ -151,7 +151,8 @@ def test_the_curve_is_of_the_highest_one() -> None:
     times = np.arange(0, 10, 0.5)
     found = curve([fall(1, 0.8), fall(2, 1.6)], times)
     assert found[times < 1].tolist() == pytest.approx([TOLD] * 2)
-    assert found[times == 1.5] == pytest.approx(0.8) and found[times == 2.5] == pytest.approx(1.6)
+    assert found[times == 1.5] == pytest.approx(0.8 * 0.925) and found[times == 3.5] == pytest.approx(1.6)
+    assert times[found.argmax()] == 3.0  # the first moment at which the person is low
     assert found[times > 4] == pytest.approx(TOLD)
 
 

@@ -40,6 +40,7 @@ SAME_PLACE = 0.5  # overlap from which two boxes are in one place
 TAKEN = 0.4  # share of the looks before in which somebody may be where a person lies then
 FEW_HIGHER = 0.7  # share of a second's looks that are at least as low as what counts
 STILL = 0.7  # of its level that a fall must keep ...
+RISES_FROM = 0.85  # of its level, at the last moment before the way down
 GROWS, LONG_S = 0.15, 3.0  # ... to grow by this share a second, for so long
 SHOWN = 0.8  # level from which it takes part in scores and heat: below are people who only move about
 TOLD = 0.1  # level from which it is kept at all, and that of a moment without any
@@ -203,11 +204,13 @@ def level_of(stood: np.ndarray, low: np.ndarray, aspect: float) -> float:
 
 
 def curve(falls: Iterable[Fall], times_s: np.ndarray) -> np.ndarray:
-    """Level of the highest fall of each moment (T,) float32, TOLD where there is none."""
+    """Level of the highest fall of each moment (T,) float32, TOLD where there is none. It rises on the way down: the
+    first moment at which the person is low is the strongest."""
     out = np.full(len(times_s), TOLD, np.float32)
     for fall in falls:
         rows = slice(*np.searchsorted(times_s, [fall.start_s - 1e-6, fall.end_s + 1e-6]))
-        np.maximum(out[rows], fall.level, out=out[rows])
+        rising = np.interp(times_s[rows], [fall.start_s, fall.low_s], [RISES_FROM * fall.level, fall.level])
+        np.maximum(out[rows], rising, out=out[rows], casting="unsafe")
     return out
 
 
