@@ -34,7 +34,7 @@ def rows(*boxes: tuple[float, ...], score: float = 0.6, kind: int = 0) -> np.nda
 
 def told(*looks: np.ndarray) -> list[Fall]:
     """Falls in looks that are EVERY_S apart."""
-    part = FallsPart(None, ASPECT)  # type: ignore[arg-type]
+    part = FallsPart(None, ASPECT, TOLD)  # type: ignore[arg-type]
     found: list[Fall] = []
     for n, look in enumerate(looks):
         found += part.step(n * EVERY_S, look)
@@ -156,11 +156,18 @@ def test_the_curve_is_of_the_highest_one() -> None:
     assert found[times > 4] == pytest.approx(TOLD)
 
 
-def test_only_what_is_much_of_a_fall_takes_part() -> None:
+def test_where_there_is_no_fall_nothing_is_rare() -> None:
     alarm, times = AlarmLevel(0.1, 0.3, 260.0, 0.15), np.arange(0, 10, 0.5)
-    found = rarity_of([fall(1, SHOWN - 0.1), fall(5, SHOWN + 1)], alarm, times, -12.0)
+    found = rarity_of([fall(5, SHOWN + 1)], alarm, times, -12.0)
     assert found[times < 5].tolist() == [-12.0] * 10
     assert found[times == 6] == pytest.approx(alarm.rarity(np.array(SHOWN + 1)), abs=1e-5)
+
+
+def test_people_who_only_move_about_are_not_told() -> None:
+    looks = film((STANDS, 8), (LIES, 1), (STANDS, 8))
+    assert 0 < level(*looks) < SHOWN
+    part = FallsPart(None, ASPECT)  # type: ignore[arg-type]
+    assert [f for n, look in enumerate(looks) for f in part.step(n * EVERY_S, look)] + part.finish() == []
 
 
 def test_the_strongest_of_a_stretch() -> None:

@@ -42,8 +42,8 @@ FEW_HIGHER = 0.7  # share of a second's looks that are at least as low as what c
 STILL = 0.7  # of its level that a fall must keep ...
 RISES_FROM = 0.85  # of its level, at the last moment before the way down
 GROWS, LONG_S = 0.15, 3.0  # ... to grow by this share a second, for so long
-SHOWN = 0.8  # level from which it takes part in scores and heat: below are people who only move about
-TOLD = 0.1  # level from which it is kept at all, and that of a moment without any
+SHOWN = 0.8  # level from which it counts at all: below are people who only move about
+TOLD = 0.1  # least level there is, and that of a moment without any
 NAMED_FROM = 1.2  # level from which a fall is called one
 SLOPE, MIDDLE = 3.1, 0.65  # of its probability (training/people/evaluate_falls.py)
 
@@ -80,10 +80,10 @@ class _Person:
 
 class FallsPart:
     """Follows people and tells, of each, the moments that look most like a fall. aspect: width of the frame over its
-    height. Memory does not grow with time."""
+    height. least: level of what is told. Memory does not grow with time."""
 
-    def __init__(self, finder: PeopleFinder, aspect: float) -> None:
-        self.finder, self.aspect = finder, aspect
+    def __init__(self, finder: PeopleFinder, aspect: float, least: float = SHOWN) -> None:
+        self.finder, self.aspect, self.least = finder, aspect, least
         self._linker = ProposalLinker(GAP_S, COST)
         self._people: dict[int, _Person] = {}
         self._last_s = -np.inf
@@ -115,12 +115,12 @@ class FallsPart:
             person.times_s.append(t_s)
             person.boxes.append(box)
             done += self._judge(person)
-        return done
+        return [fall for fall in done if fall.level >= self.least]
 
     def finish(self) -> list[Fall]:
         """Of those who were seen last."""
         left, self._people = self._people, {}
-        return [p.best for p in left.values() if p.best is not None]
+        return [p.best for p in left.values() if p.best is not None and p.best.level >= self.least]
 
     def _judge(self, person: _Person) -> Iterator[Fall]:
         now = person.times_s[-1]
@@ -215,9 +215,9 @@ def curve(falls: Iterable[Fall], times_s: np.ndarray) -> np.ndarray:
 
 
 def rarity_of(falls: Iterable[Fall], alarm: AlarmLevel, times_s: np.ndarray, nothing: float) -> np.ndarray:
-    """Rarity of the moments (T,) float32, `nothing` where no fall takes part."""
+    """Rarity of the moments (T,) float32, `nothing` where there is no fall."""
     level = curve(falls, times_s)
-    return np.where(level >= SHOWN, np.maximum(alarm.rarity(level), nothing), nothing).astype(np.float32)
+    return np.where(level > TOLD, np.maximum(alarm.rarity(level), nothing), nothing).astype(np.float32)
 
 
 def probability(level: float) -> float:

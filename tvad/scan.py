@@ -15,7 +15,7 @@ from heatmap.levels import AlarmLevel, Alarms, to_score
 from tvad.crowd import Crowd
 from tvad.decoder_part import DecodedLevels
 from tvad.encoder import Features
-from tvad.falls import SHOWN, Fall
+from tvad.falls import Fall
 from tvad.findings import SeenThing, SeenThings
 from tvad.head_part import HeadLevels
 from tvad.kinds import WINDOW
@@ -187,7 +187,7 @@ class Scan:
     def _lying(self, alarm: AlarmLevel, times: np.ndarray) -> np.ndarray:
         """Rarity maps of the falls alone at some frames, (t, h, w) float32."""
         cells = np.full((len(times), *self.shape), NOTHING, np.float32)
-        for fall in (f for f in self.falls if f.level >= SHOWN):
+        for fall in self.falls:
             value = float(alarm.rarity(np.array(fall.level)))
             for i in range(*np.searchsorted(times, [fall.start_s - 1e-6, fall.end_s + 1e-6])):
                 if value > NOTHING:

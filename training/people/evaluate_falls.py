@@ -16,7 +16,7 @@ import numpy as np
 
 from heatmap.levels import AlarmLevel, block_peaks
 from tvad.encoder import Encoder
-from tvad.falls import NAMED_FROM, FallsPart, curve
+from tvad.falls import NAMED_FROM, TOLD, FallsPart, curve
 from tvad.people import FILE, PeopleFinder
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.video import VideoReader
@@ -37,7 +37,7 @@ SHOWN = 5
 def curve_of(path: Path, finder: PeopleFinder) -> tuple[np.ndarray, np.ndarray]:
     """Times (T,) and levels (T,) of a clip."""
     reader = VideoReader(path, fps=Settings().fps, max_side=MAX_SIDE_PX)
-    part = FallsPart(finder, reader.size_wh[0] / reader.size_wh[1])
+    part = FallsPart(finder, reader.size_wh[0] / reader.size_wh[1], TOLD)
     times, falls = [], []
     for features in Encoder().features(reader):
         times.append(features.times_s)

@@ -12,6 +12,7 @@ Next: training/people/evaluate.py
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +153,7 @@ def fit(groups: Sequence[Group], held: Sequence[Group], steps: int, seed: int) -
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps, pct_start=0.1)
     mean = 0.0
-    for step, (patch, boxes) in zip(range(1, steps + 1), batches(groups, rng), strict=False):
+    for step, (patch, boxes) in enumerate(islice(batches(groups, rng), steps), 1):
         x = F.dropout2d(torch.from_numpy(patch).permute(0, 3, 1, 2), DROP).permute(0, 2, 3, 1)
         logits, sides = network(x)
         terms = loss_of(logits, sides, targets(boxes, patch.shape[1:3]))
