@@ -84,8 +84,8 @@ train-mini-colours: .venv/.installed-train
 	$(BIN)/python -m training.colours $(RUN)/colours/a $(RUN)/colours/b $(RUN)/colours/c $(RUN)/colours/d \
 	  --held $(RUN)/colours/v --out tvad/codes/mini/colours.safetensors
 
-# Who is in a frame (tvad/people.py), taught by a detector on the clips of ../shared/data. Not by the falls: it misses who
-# lies there, and what learned that missed them too.
+# Who is in a frame (tvad/people.py), taught by a detector on the clips of ../shared/data; but the falls, which are for
+# testing: the detector misses who lies there.
 train-mini-people: .venv/.installed-train
 	$(BIN)/python -m training.people.frames ../shared/data $(RUN)/people
 	$(BIN)/python -m training.people.fit $(RUN)/people --without gmdcsa24_fall --out $(RUN)/finder

@@ -25,6 +25,23 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return make_desk(tmp_path, monkeypatch)
 
 
+def endless(desk: Desk, monkeypatch: pytest.MonkeyPatch, tells: str = "") -> tuple[threading.Event, threading.Event]:
+    """An analysis that goes on until it is stopped; set when it begins, and when it has ended. tells: what it says."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def analyse(case: Case, settings: Settings, tell: Any, stopped: Callable[[], bool]) -> None:
+        if tells:
+            tell(0.1, tells)
+        begun.set()
+        while not stopped():
+            time.sleep(0.01)
+        ended.set()
+        raise Stopped("stopped")
+
+    monkeypatch.setattr(desk, "analyse", analyse)
+    return begun, ended
+
+
 def test_work_that_is_left_is_stopped() -> None:
     seen: list[bool] = []
 
@@ -47,17 +64,7 @@ def test_work_that_is_left_is_stopped() -> None:
 def test_a_page_that_is_shut_ends_what_was_begun_for_it(
     desk: Desk, tiny_video: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, ended = threading.Event(), threading.Event()
-
-    def analyse(case: Case, settings: Settings, tell: Any, stopped: Callable[[], bool]) -> None:
-        tell(0.1, "begun")
-        begun.set()
-        while not stopped():
-            time.sleep(0.01)
-        ended.set()
-        raise Stopped("stopped")
-
-    monkeypatch.setattr(desk, "analyse", analyse)
+    begun, ended = endless(desk, monkeypatch, "begun")
     hands, mine, other = Hands(desk), asker(page="1"), asker(page="2")
     case = opened(desk, tiny_video("a.mp4"))
     stream = hands.opened(None, None, event(id=case.id), mine)
@@ -73,15 +80,7 @@ def test_a_page_that_is_shut_ends_what_was_begun_for_it(
 
 
 def test_stop_ends_work_that_tells_nothing(desk: Desk, tiny_video: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = threading.Event()
-
-    def analyse(case: Case, settings: Settings, tell: Any, stopped: Callable[[], bool]) -> None:
-        while not stopped():
-            time.sleep(0.01)
-        ended.set()
-        raise Stopped("stopped")
-
-    monkeypatch.setattr(desk, "analyse", analyse)
+    _, ended = endless(desk, monkeypatch)
     hands, mine, other = Hands(desk), asker(page="1"), asker(page="2")
     case = opened(desk, tiny_video())
     reader = threading.Thread(target=lambda: list(hands.opened(None, None, event(id=case.id), mine)), daemon=True)

@@ -1,4 +1,4 @@
-"""Falls: a person who stood is low and wide within two seconds, and stays so.
+"""Falls: a person who stood a moment ago is low and wide, and stays so.
 
     part = FallsPart(finder, aspect)
     found = part.push(features)              falls of people who are up again or gone, in order
@@ -162,7 +162,7 @@ class FallsPart:
                 person.best = Fall(times[rows], parts, fall.low_s, float(level), fall.score)
 
 
-def fall_of(times_s: np.ndarray, boxes: np.ndarray, aspect: float, others: Sequence[np.ndarray] = ()) -> Fall | None:
+def fall_of(times_s: np.ndarray, boxes: np.ndarray, aspect: float) -> Fall | None:
     """What the last LASTS_S of a person's boxes and scores (n, 5), in frame heights, are after what was before; None
     where they are too short, where nobody stood before, and where it is no fall at all."""
     low = times_s >= times_s[-1] - LASTS_S - 1e-6

@@ -20,6 +20,7 @@ import numpy as np
 from training.datasets.synthetic.actors.cutting import Detector, frames_of
 from tvad.encoder import Encoder, input_size
 from tvad.evidence import write_atomic
+from tvad.people import overlaps
 from tvad.video import fitted
 
 SURE, MAYBE = 0.4, 0.15  # a detection with at least SURE is there, one between is not asked about
@@ -54,7 +55,7 @@ def detect(detector: Detector, rgb: np.ndarray) -> np.ndarray:
                     found.append(row)
     kept: list[np.ndarray] = []
     for row in sorted(found, key=lambda r: -r[4]):
-        if all(k[5] != row[5] or _iou(k, row) < SAME for k in kept):
+        if all(k[5] != row[5] or overlaps(row, k[None])[0] < SAME for k in kept):
             kept.append(row)
     return np.array(kept, np.float32).reshape(-1, 6)
 
@@ -66,12 +67,6 @@ def _rows(detector: Detector, bgr: np.ndarray, x: int, y: int) -> Iterator[np.nd
             x0, x1 = np.clip((x0, x1), 0, bgr.shape[1])
             y0, y1 = np.clip((y0, y1), 0, bgr.shape[0])
             yield np.array([x0 + x, y0 + y, x1 + x, y1 + y, found.score, ASKED_FOR[found.label]], np.float32)
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    both = max(wide, 0) * max(high, 0)
-    return float(both / max((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both, 1e-6))
 
 
 def mirrored(one: Labelled) -> Labelled:
