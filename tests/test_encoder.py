@@ -182,7 +182,7 @@ def test_features_of_different_grids_are_refused(to_the_right: Features) -> None
     values = [getattr(to_the_right, n) for n in Features.__dataclass_fields__]
     with pytest.raises(ValueError, match="moving has grid"):
         Features(*values[:2], to_the_right.moving[:, 1:], *values[3:])
-    with pytest.raises(ValueError, match="do not fit 20 frames"):
+    with pytest.raises(ValueError, match="patch has 20 frames; there are times_s 19"):
         Features(*values[:5], to_the_right.times_s[:-1], values[6])
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from heatmap.levels import AlarmLevel
 from tvad.falls import (
-    EVERY_S,
     KEPT_S,
     NAMED_FROM,
     SHOWN,
@@ -22,6 +21,7 @@ from tvad.falls import (
     strongest,
 )
 from tvad.kinds import FALLING, UNSPECIFIED, Kind
+from tvad.people import EVERY_S, NOT_LOOKED
 
 ASPECT = 4 / 3
 STANDS, LIES = (0.40, 0.20, 0.52, 0.80), (0.36, 0.66, 0.72, 0.82)
@@ -34,7 +34,7 @@ def rows(*boxes: tuple[float, ...], score: float = 0.6, kind: int = 0) -> np.nda
 
 def told(*looks: np.ndarray) -> list[Fall]:
     """Falls in looks that are EVERY_S apart."""
-    part = FallsPart(None, ASPECT, TOLD)  # type: ignore[arg-type]
+    part = FallsPart(ASPECT, TOLD)
     found: list[Fall] = []
     for n, look in enumerate(looks):
         found += part.step(n * EVERY_S, look)
@@ -117,29 +117,29 @@ def test_vehicles_and_what_is_hardly_seen_fall_not() -> None:
 
 
 def test_of_hours_of_people_little_is_kept() -> None:
-    part = FallsPart(None, ASPECT)  # type: ignore[arg-type]
+    part = FallsPart(ASPECT)
     for n in range(4000):
         part.step(n * EVERY_S, rows(STANDS))
     (person,) = part._people.values()
     assert len(person.times_s) <= KEPT_S / EVERY_S + 2
 
 
-def test_a_look_is_taken_four_times_a_second_and_told_to_the_crowd() -> None:
+def test_what_was_looked_at_is_told_to_the_crowd() -> None:
     seen: list[Any] = []
-
-    class Finder:
-        def __call__(self, patch: np.ndarray) -> list[np.ndarray]:
-            return [rows(STANDS)] * len(patch)
 
     class Crowd:
         def add(self, t_s: float, found: np.ndarray) -> None:
             seen.append((t_s, len(found)))
 
-    class Piece:
-        patch, times_s = np.zeros((16, 1, 1, 152), np.float32), np.arange(16) / 8
+    people = np.zeros((3, 4, 6), np.float32)
+    people[0, :1], people[1, :, 4], people[2, :2] = rows(STANDS), NOT_LOOKED, rows(STANDS, LIES)
 
-    FallsPart(Finder(), ASPECT).push(Piece(), Crowd())  # type: ignore[arg-type]
-    assert seen == [(n / 4, 1) for n in range(8)]
+    class Piece:
+        times_s = np.array([0.0, 0.125, 0.25])
+
+    Piece.people = people  # type: ignore[attr-defined]
+    FallsPart(ASPECT).push(Piece(), Crowd())  # type: ignore[arg-type]
+    assert seen == [(0.0, 1), (0.25, 2)]
 
 
 def fall(start_s: float, height: float) -> Fall:
@@ -166,7 +166,7 @@ def test_where_there_is_no_fall_nothing_is_rare() -> None:
 def test_people_who_only_move_about_are_not_told() -> None:
     looks = film((STANDS, 8), (LIES, 1), (STANDS, 8))
     assert 0 < level(*looks) < SHOWN
-    part = FallsPart(None, ASPECT)  # type: ignore[arg-type]
+    part = FallsPart(ASPECT)
     assert [f for n, look in enumerate(looks) for f in part.step(n * EVERY_S, look)] + part.finish() == []
 
 

@@ -19,11 +19,12 @@ from tvad.findings import category
 from tvad.flow import C_FLOW
 from tvad.head_part import BESIDE, WINDOW, HeadGraph, HeadLevels, HeadPart
 from tvad.kinds import Kind
+from tvad.people import PeopleFinder
 from tvad.scan import NOTHING, Scan
 from tvad.settings import Settings
 from tvad.temporal.reading import Reading, ReadingConfig, ReadingHead
 from tvad.temporal.registry import HeadError, load_head, make_head, save_head
-from tvad.temporal.snippets import DIM, DIM_PLAIN, FRAME, SnippetStream
+from tvad.temporal.snippets import DIM, DIM_FLOW, DIM_PLAIN, FRAME, SnippetStream
 from tvad.temporal.text import random_text
 from tvad.weights import MissingWeights
 
@@ -59,7 +60,10 @@ def stream(seconds: float, seed: int = 0, start_s: float = 0.0) -> Features:
     patch = dice.normal(size=(count, *GRID, C_APPEARANCE)).astype(np.float32)
     frame = dice.normal(size=(count, FRAME)).astype(np.float32)
     flow = dice.random((count, *GRID, C_FLOW)).astype(np.float16)
-    return Features(patch, motion, moving, moving, frame, start_s + np.arange(count) / 8, flow)
+    people = dice.random((count, 3, 6)).astype(np.float32)
+    people[..., 2:4] = np.minimum(people[..., :2] + 0.3, 1)
+    people[..., 5] = 0
+    return Features(patch, motion, moving, moving, frame, start_s + np.arange(count) / 8, flow, people)
 
 
 def cut(features: Features, first: int, last: int) -> Features:
@@ -101,25 +105,29 @@ def test_what_is_no_head_is_told(tmp_path: Path, folder: Path) -> None:
         HeadGraph(folder).levels(np.zeros((WINDOW + 1, DIM), np.float32))
 
 
-def test_heads_of_before_flow_and_heads_that_do_not_read_it(tmp_path: Path) -> None:
+def test_heads_of_before_flow_and_people_and_heads_that_do_not_read_them(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(5, DIM)).astype(np.float32)
-    older = HeadGraph(saved(tmp_path / "older", "mil_ranking", DIM_PLAIN))
-    other = HeadGraph(saved(tmp_path / "other", "mil_ranking", DIM, ((417, DIM_PLAIN),)))
-    for graph in (older, other):
-        assert not graph.reads_flow
-        np.testing.assert_array_equal(graph.levels(rows)[0], graph.levels(rows[:, :DIM_PLAIN])[0])
+    for end in (DIM_PLAIN, DIM_FLOW):
+        older = HeadGraph(saved(tmp_path / f"older{end}", "mil_ranking", end))
+        other = HeadGraph(saved(tmp_path / f"other{end}", "mil_ranking", DIM, ((417, end),)))
+        for graph in (older, other):
+            assert graph.reads_flow == (end == DIM_FLOW) and not graph.reads_people
+            np.testing.assert_array_equal(graph.levels(rows)[0], graph.levels(rows[:, :end])[0])
+            with pytest.raises(ValueError, match=f"{end - 1} numbers; this head reads up to number {end}"):
+                graph.levels(rows[:, : end - 1])
     reads = HeadGraph(saved(tmp_path / "reads", "mil_ranking", DIM, ((417, DIM),)))
-    assert reads.reads_flow and np.ptp(reads.levels(rows)[0] - reads.levels(rows * [[1]] * 2)[0]) > 0
-    with pytest.raises(ValueError, match="445 numbers; this head reads 541, flow among them"):
-        reads.levels(rows[:, :DIM_PLAIN])
+    assert reads.reads_flow and reads.reads_people
+    assert np.ptp(reads.levels(rows)[0] - reads.levels(rows * [[1]] * 2)[0]) > 0
 
 
-def test_flow_is_looked_at_where_the_head_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("end", "finder"), [(DIM_FLOW, None), (DIM, PeopleFinder)])
+def test_flow_and_people_are_looked_at_where_the_head_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: int, finder: type[PeopleFinder] | None
+) -> None:
     detector = Detector.from_settings(Settings(parts=("head",)))
     plaza = Path(__file__).parents[1] / "examples" / "plaza.mp4"
-    assert detector.reader(plaza).between_wh is None  # the shipped one does not
     widths: list[int] = []
-    reads = HeadGraph(saved(tmp_path, "mil_ranking", DIM, ((417, DIM),)))
+    reads = HeadGraph(saved(tmp_path, "mil_ranking", end, ((417, end),)))
 
     def levels(self: HeadGraph, rows: np.ndarray) -> tuple[np.ndarray, None]:
         widths.append(rows.shape[1])
@@ -127,9 +135,9 @@ def test_flow_is_looked_at_where_the_head_reads_it(tmp_path: Path, monkeypatch: 
         return np.zeros(len(rows), np.float32), None
 
     monkeypatch.setattr(HeadGraph, "levels", levels)
-    short = replace(detector, head=reads, settings=replace(detector.settings, end_s=3.0))
-    short.analyze(plaza)
-    assert widths == [DIM]
+    short = replace(detector.settings, end_s=3.0)
+    replace(detector, head=reads, people=finder() if finder else None, settings=short).analyze(plaza)
+    assert widths == [end]
 
 
 def test_a_head_that_cannot_be_a_graph_says_what_to_do(tmp_path: Path) -> None:

@@ -7,7 +7,21 @@ import pytest
 import torch
 
 from heatmap.people import CLASSES, PeopleNetwork
-from tvad.people import FILE, LEAST, MOST, PERSON, SAME, VEHICLE, PeopleFinder, found_in, inside, overlaps
+from tvad.encoder import Features
+from tvad.people import (
+    FILE,
+    LEAST,
+    MOST,
+    PERSON,
+    SAME,
+    VEHICLE,
+    PeopleFinder,
+    PeopleLook,
+    found_in,
+    inside,
+    looks,
+    overlaps,
+)
 
 
 def grid(*things: tuple[int, int, int, float, tuple[float, float, float, float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -116,3 +130,41 @@ def test_the_same_thing_is_told_once_however_many_cells_see_it() -> None:
         before = rows[:n][rows[:n, 5] == row[5]]
         assert not len(before) or overlaps(row, before).max() < SAME
     assert (np.diff(rows[:, 4]) <= 0).all()
+
+
+class Finder:
+    """One person at every frame, as wide as the frame's mark."""
+
+    def __call__(self, patch: np.ndarray) -> list[np.ndarray]:
+        return [np.array([[0, 0, one.max(), 1, 0.9, PERSON]], np.float32)[: int(one.max() > 0)] for one in patch]
+
+
+def piece(first: int, marks: list[float]) -> Features:
+    n = len(marks)
+    patch = np.zeros((n, 2, 3, 152), np.float32) + np.array(marks, np.float32)[:, None, None, None]
+    plane = np.zeros((n, 2, 3), np.float32)
+    times = np.arange(first, first + n) / 8
+    frame, flow = np.zeros((n, 224), np.float32), np.zeros((n, 1, 1, 0), np.float16)
+    return Features(patch, np.zeros((n, 2, 3, 4), np.float32), plane, plane, frame, times, flow)
+
+
+def test_a_look_is_taken_four_times_a_second_however_the_stream_is_cut() -> None:
+    marks = [0.5, 0.1, 0.0, 0.2, 0.7, 0.3, 0.4]
+    whole = PeopleLook(Finder())(piece(0, marks))  # type: ignore[arg-type]
+    found = [(n, t, rows[:, 2].tolist()) for n, t, rows in looks(whole)]
+    half, quarter = 0.5, 0.25
+    assert [(n, t) for n, t, _ in found] == [(0, 0.0), (2, quarter), (4, half), (6, half + quarter)]
+    assert [wide for *_, wide in found] == [[0.5], [], pytest.approx([0.7]), pytest.approx([0.4])]
+    look = PeopleLook(Finder())  # type: ignore[arg-type]
+    cut = Features.join([look(piece(0, marks[:3])), look(piece(3, marks[3:4])), look(piece(4, marks[4:]))])
+    np.testing.assert_array_equal(cut.people, whole.people)
+
+
+def test_where_nobody_looked_there_is_no_look() -> None:
+    seen = piece(0, [0.5, 0.5])
+    assert seen.people.shape == (2, 0, 6) and list(looks(seen)) == []
+    only_between = PeopleLook(Finder())  # type: ignore[arg-type]
+    only_between(piece(0, [0.5]))
+    assert list(looks(only_between(piece(1, [0.5])))) == []
+    with pytest.raises(ValueError, match=r"patch has 2 frames; there are .*people 1"):
+        Features(*(getattr(seen, n) for n in list(Features.__dataclass_fields__)[:-1]), np.zeros((1, 4, 6), np.float32))

@@ -1,13 +1,28 @@
 """Snippet features: what moves, and how, as one vector for 16 frames."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tvad.encoder import C_APPEARANCE, Features
 from tvad.flow import C_FLOW, STILL, WAYS
+from tvad.people import NOT_LOOKED
+from tvad.temporal import company
 from tvad.temporal.flow_code import FLOW_DIM, FlowCode
 from tvad.temporal.movement import BUSIEST, NAMES, WHOLE, movement
-from tvad.temporal.snippets import AROUND_S, DIM, FLOW, FRAME, MOVEMENT, SnippetStream, describe, whole
+from tvad.temporal.snippets import (
+    AROUND_S,
+    COMPANY,
+    DIM,
+    DIM_FLOW,
+    FLOW,
+    FRAME,
+    MOVEMENT,
+    SnippetStream,
+    describe,
+    whole,
+)
 
 RATE = 8.0
 GRID = (12, 16)
@@ -58,7 +73,8 @@ def flow_of(motion: np.ndarray, moving: np.ndarray) -> np.ndarray:
 
 def test_every_number_has_a_name() -> None:
     assert len(NAMES) == len(set(NAMES)) == len(WHOLE) + len(BUSIEST) == len(movement(*walking()))
-    assert FRAME + C_APPEARANCE + len(NAMES) + FLOW_DIM == DIM
+    assert FRAME + C_APPEARANCE + len(NAMES) + FLOW_DIM == DIM_FLOW
+    assert len(company.NAMES) == len(set(company.NAMES)) == DIM - DIM_FLOW
 
 
 def test_a_brawl_differs_from_a_walk_in_kind() -> None:
@@ -115,6 +131,21 @@ def test_a_snippet_tells_of_its_own_frames_and_of_movement_around_them() -> None
     around = movement(all_.motion[near], all_.moving[near], all_.changed[near], all_.times_s[near])
     np.testing.assert_allclose(vector[MOVEMENT], around, rtol=1e-6)
     np.testing.assert_allclose(vector[FLOW], FlowCode.packaged()(all_.flow[near]), rtol=1e-6)
+
+
+def test_with_people_there_are_more_numbers() -> None:
+    alone = features(walking(n=16))
+    people = np.zeros((16, 2, 6), np.float32)
+    people[:, 0] = 0.1, 0.3, 0.4, 0.8, 0.9, 0  # one person at every other frame
+    people[1::2, :, 4] = NOT_LOOKED
+    seen = replace(alone, people=people)
+    without, vector = describe(alone, 0.5, 1.0), describe(seen, 0.5, 1.0)
+    assert without.shape == (DIM_FLOW,) and vector.shape == (DIM,)
+    np.testing.assert_array_equal(vector[:DIM_FLOW], without)
+    told = dict(zip(company.NAMES, vector[COMPANY].tolist(), strict=True))
+    assert (told["people"], told["two"], told["apart"]) == (1.0, 1.0, company.FAR)
+    plain = replace(seen, flow=np.zeros((*alone.flow.shape[:3], 0), np.float16))
+    assert len(describe(plain, 0.5, 1.0)) == MOVEMENT.stop
 
 
 def test_frames_that_are_hours_apart_are_described_once_each(monkeypatch: pytest.MonkeyPatch) -> None:

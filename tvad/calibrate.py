@@ -21,6 +21,7 @@ from tvad.decoder_part import DecodedLevels, DecoderPart, HeatDecoder, words_tex
 from tvad.encoder import Encoder, Features, input_size
 from tvad.head_part import HeadGraph, HeadLevels, HeadPart
 from tvad.parts import sigma_frames
+from tvad.people import PeopleFinder, PeopleLook
 from tvad.presets import get_preset
 from tvad.progress import Progress
 from tvad.scene import Looks, Scene
@@ -160,6 +161,7 @@ def _read(
     text = words_text(*words)
     graph = HeadGraph(get_preset(settings.preset).head) if "head" in settings.parts else None
     flow = graph is not None and graph.reads_flow
+    finder = PeopleFinder() if graph and graph.reads_people else None
     decoded: list[_Decoded] = []
     headed: list[tuple[np.ndarray, np.ndarray]] = []
     stretches: list[_Stretch] = []
@@ -174,6 +176,7 @@ def _read(
             part = TowerPart(tower)
             clips = part.watch(reader)
         head = HeadPart(graph, info.fps, settings.start_s or 0.0) if graph else None
+        look = PeopleLook(finder) if finder else None
         levels_of_head: list[HeadLevels] = []
         own = _Decoded([], [], [])
         pieces: list[Features] = []
@@ -185,7 +188,7 @@ def _read(
             things += ended
             for levels in part.push(features, [*ended, *watcher.things.values()]) if part else ():
                 own.add(levels)
-            levels_of_head += head.push(features) if head else ()
+            levels_of_head += head.push(look(features) if look else features) if head else ()
             frames += len(features)
             if progress:
                 progress(Progress(done_s + float(features.times_s[-1]), total_s, frames))

@@ -31,7 +31,7 @@ from tvad.head_part import HeadGraph, HeadPart
 from tvad.kinds import UNSPECIFIED, Kind
 from tvad.malloc import trim
 from tvad.parts import MemoryPart, WordsPart, habit_of, sigma_frames, words_alarm
-from tvad.people import PeopleFinder
+from tvad.people import PeopleFinder, PeopleLook
 from tvad.presets import PRESETS, get_preset
 from tvad.presets.base import Preset
 from tvad.progress import Progress
@@ -109,7 +109,7 @@ class Detector:
 
             segmenter = load_segmenter(settings.sam, settings.device)
         own = alarm or preset.alarms["words"]
-        people = PeopleFinder() if "falls" in settings.parts else None
+        people = PeopleFinder() if "falls" in settings.parts or (head and head.reads_people) else None
         return cls(settings, preset, scene, guide, own, decoded, decoder, head, segmenter, tower, people)
 
     @property
@@ -150,13 +150,15 @@ class Detector:
         decoder, alarms = self._decoder_part(reader, habit), self.decoder_alarms or RAW
         own_alarm = self.scene.heat_alarm if self.scene else self.preset.alarms["heat"]
         head = HeadPart(self.head, reader.info.fps, reader.start_s) if self.head else None
-        falls = FallsPart(self.people, reader.size_wh[0] / reader.size_wh[1]) if self.people else None
+        falls = FallsPart(reader.size_wh[0] / reader.size_wh[1]) if "falls" in self.settings.parts else None
+        people = PeopleLook(self.people) if self.people else None
         scan = Scan(heat_alarm or own_alarm, (reader.info.width, reader.info.height), reader.size_wh, self.guide)
         scan.crowd = Crowd(scan.size_wh) if falls else None
         end_s = min(self.settings.end_s or np.inf, reader.info.duration_s)
         trim_at = TRIM_FRAMES
         clips = decoder.watch(reader) if isinstance(decoder, TowerPart) else reader
-        for features in encoded_and_watched(clips, Encoder().stream(self._flow), watcher):
+        for encoded in encoded_and_watched(clips, Encoder().stream(self._flow), watcher):
+            features = people(encoded) if people else encoded
             now = float(features.times_s[-1])
             scan.shape = features.moving.shape[1:]
             scan.add_times(features.times_s)
@@ -268,7 +270,7 @@ class Detector:
             parts["decoder"] = smooth(np.concatenate(scan.decoded_frame), sigma_frames(times))
         if scan.headed:
             parts["head"] = scan.head_curve(self.head_alarm)
-        if self.people:
+        if "falls" in self.settings.parts:
             parts["falls"] = rarity_of(scan.falls, self.preset.alarms["falls"], times, NOTHING)
         heat = scan.heat_scores(wanted, bool(self.scene), parts.get("head"), self.preset.alarms.get("falls"))
         return parts, self._fused(parts, len(times)), heat

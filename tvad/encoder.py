@@ -8,7 +8,7 @@ Knows nothing about what is normal.  Next: heatmap/memory.py
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class Features:
     frame (T, 224) float32: mean and maximum of the stride-16 level over the frame. times_s (T,) float64.
     flow (T, h // 2, w // 2, C_FLOW) float16: histograms of the flow's directions (tvad/flow.py), without channels where
     they were not asked for.
+    people (T, n, 6) float32: boxes as in tvad/people.py, which fills them in; n is 0 where nobody looked for any.
     """
 
     patch: np.ndarray
@@ -55,15 +56,19 @@ class Features:
     frame: np.ndarray
     times_s: np.ndarray
     flow: np.ndarray
+    people: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 6), np.float32))
 
     def __post_init__(self) -> None:
         grid = self.patch.shape[:3]
+        if not self.people.size:
+            object.__setattr__(self, "people", np.zeros((grid[0], 0, 6), np.float32))
         for name in ("motion", "moving", "changed"):
             if getattr(self, name).shape[:3] != grid:
                 raise ValueError(f"{name} has grid {getattr(self, name).shape[:3]}, patch has {grid}")
-        shapes = [getattr(self, name).shape for name in ("times_s", "frame", "flow")]
-        if any(shape[0] != grid[0] for shape in shapes) or len(shapes[0]) != 1:
-            raise ValueError(f"times_s {shapes[0]}, frame {shapes[1]} and flow {shapes[2]} do not fit {grid[0]} frames")
+        rows = {name: len(getattr(self, name)) for name in ("times_s", "frame", "flow", "people")}
+        if set(rows.values()) != {grid[0]} or self.times_s.ndim != 1:
+            told = ", ".join(f"{name} {count}" for name, count in rows.items())
+            raise ValueError(f"patch has {grid[0]} frames; there are {told}")
 
     def __len__(self) -> int:
         return len(self.times_s)

@@ -1,7 +1,7 @@
 """Falls: a person who stood a moment ago is low and wide, and stays so.
 
-    part = FallsPart(finder, aspect)
-    found = part.push(features)              falls of people who are up again or gone, in order
+    part = FallsPart(aspect)
+    found = part.push(features)              with people; falls of people who are up again or gone, in order
     found += part.finish()
     curve(found, times_s)                    (T,) level of the moment
 
@@ -23,15 +23,14 @@ from heatmap.objects import ProposalLinker
 from tvad.crowd import Crowd
 from tvad.encoder import Features
 from tvad.kinds import FALLING, Kind
-from tvad.people import PERSON, PeopleFinder, overlaps
+from tvad.people import PERSON, looks, overlaps
 
-EVERY_S = 0.25  # between two looks
 LEAST = 0.25  # score of a person who is followed ...
 STOOD = 0.4  # ... and of one who is seen to stand
 GAP_S, COST = 1.2, 1.2  # of the linking: unseen at most, unlike at most
 BEFORE_S = 2.5  # how long ago the person stood at most
 LASTS_S = 1.0  # how long the person is low at least
-SHORT_S = 0.35  # by which that may be too short: looks are EVERY_S apart
+SHORT_S = 0.35  # by which that may be too short: looks are people.EVERY_S apart
 UPRIGHT = 1.3  # height over width of who stands, at least
 KEPT_S = 12.0  # of a person's past
 ONE_S = 5.0  # within which two moments are of one fall
@@ -82,23 +81,19 @@ class FallsPart:
     """Follows people and tells, of each, the moments that look most like a fall. aspect: width of the frame over its
     height. least: level of what is told. Memory does not grow with time."""
 
-    def __init__(self, finder: PeopleFinder, aspect: float, least: float = SHOWN) -> None:
-        self.finder, self.aspect, self.least = finder, aspect, least
+    def __init__(self, aspect: float, least: float = SHOWN) -> None:
+        self.aspect, self.least = aspect, least
         self._linker = ProposalLinker(GAP_S, COST)
         self._people: dict[int, _Person] = {}
-        self._last_s = -np.inf
         self._looks: deque[tuple[float, np.ndarray]] = deque()
 
     def push(self, features: Features, crowd: Crowd | None = None) -> list[Fall]:
-        """The next features of a stream. crowd: is told of all that is seen."""
+        """The next features of a stream, with the people that were seen. crowd: is told of them all."""
         found: list[Fall] = []
-        for patch, t in zip(features.patch, features.times_s.tolist(), strict=True):
-            if t - self._last_s >= EVERY_S - 1e-3:
-                self._last_s = t
-                rows = self.finder(patch[None])[0]
-                if crowd is not None:
-                    crowd.add(t, rows)
-                found += self.step(t, rows)
+        for _, t, rows in looks(features):
+            if crowd is not None:
+                crowd.add(t, rows)
+            found += self.step(t, rows)
         return found
 
     def step(self, t_s: float, rows: np.ndarray) -> list[Fall]:

@@ -21,7 +21,7 @@ from tvad.converted import BESIDE_OTHERS, converted
 from tvad.encoder import Features
 from tvad.kinds import FILE as KINDS_FILE
 from tvad.kinds import Kind, Kinds
-from tvad.temporal.snippets import DIM, DIM_PLAIN, SnippetStream
+from tvad.temporal.snippets import DIM, DIM_FLOW, DIM_PLAIN, SnippetStream
 from tvad.trained import FILES, Checkpoint
 
 WINDOW = 64  # snippets that are scored together ...
@@ -53,22 +53,23 @@ class HeadGraph:
         said = json.loads((weight.folder / FILES[0]).read_text(encoding="utf-8"))
         self._width = int(compiled.inputs[0].shape[2])
         columns = (said.get("reading") or {}).get("columns") or [[0, self._width]]
-        self.reads_flow = max(end for _, end in columns) > DIM_PLAIN
         self._tells = len(compiled.outputs) > 1
         self.kinds = Kinds.load(folder) if (weight.folder / KINDS_FILE).is_file() else None
+        self._reads = max(*(end for _, end in columns), self.kinds.columns[1] if self.kinds else 0)
+        self.reads_flow, self.reads_people = self._reads > DIM_PLAIN, self._reads > DIM_FLOW
         # Of a single anomalous class, the score is its probability.
         own: tuple[str, ...] = tuple(said["names"]) if self._tells or len(said["names"]) == 2 else ()
         self.names = self.kinds.names if self.kinds else own
         self.version = weight.sha256[:12]
 
     def levels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Of n <= WINDOW snippets (n, DIM or, for a head that does not read flow, at least DIM_PLAIN): levels (n,), and
+        """Of n <= WINDOW snippets (n, DIM or, of what the head does not read at their end, less): levels (n,), and
         class probabilities (n, K) or None; float32."""
         count = len(rows)
         if not 0 < count <= WINDOW:
             raise ValueError(f"{count} snippets at once; a window has 1 to {WINDOW}")
-        if rows.shape[1] < (self._width if self.reads_flow else DIM_PLAIN):
-            raise ValueError(f"snippets of {rows.shape[1]} numbers; this head reads {self._width}, flow among them")
+        if rows.shape[1] < self._reads:
+            raise ValueError(f"snippets of {rows.shape[1]} numbers; this head reads up to number {self._reads}")
         x = np.zeros((1, WINDOW, self._width), np.float32)
         x[0, :count, : rows.shape[1]] = rows[:, : self._width]
         self._request.infer({0: x, 1: np.arange(WINDOW)[None] < count})
@@ -143,8 +144,8 @@ class HeadPart:
 
 def graph(folder: str | Path) -> Any:
     """The head as an OpenVINO model: features (1, WINDOW, W) and mask (1, WINDOW) to log odds (1, WINDOW) and, where
-    it knows classes, their probabilities (1, WINDOW, K). W is DIM, or DIM_PLAIN for a head from before there were
-    numbers of flow. HeadError for a head of other features."""
+    it knows classes, their probabilities (1, WINDOW, K). W is DIM, or DIM_PLAIN or DIM_FLOW for a head from before
+    there were numbers of flow or of people. HeadError for a head of other features."""
     import openvino
     import torch
 
@@ -153,7 +154,7 @@ def graph(folder: str | Path) -> Any:
 
     saved = load_head(folder)
     width = width_of(saved.head)
-    if width not in (DIM, DIM_PLAIN):
+    if width not in (DIM, DIM_FLOW, DIM_PLAIN):
         raise HeadError(f"{folder}: a head for {width} numbers; snippets have {DIM}. Train it again")
 
     class Levels(torch.nn.Module):

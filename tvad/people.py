@@ -2,13 +2,16 @@
 
     finder = PeopleFinder()
     for rows in finder(features.patch): ...        (n, 6): x0, y0, x1, y1 in parts of the frame, score, class
+    look = PeopleLook(finder)                      of a stream
+    for n, t, rows in looks(look(features)): ...   frames that were looked at, four a second
 
 The network (heatmap/people.py) was taught by a detector on permitted clips (training/people); it runs on the features
 that the analysis has anyway.  Next: tvad/falls.py
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tvad.converted import BESIDE_OTHERS, converted, multiplies_bf16
+from tvad.encoder import Features
 from tvad.weights import Weight
 
 FILE = Path(__file__).parent / "codes" / "mini" / "people.safetensors"
@@ -24,6 +28,8 @@ LEAST = 0.2  # score of a box that is told at all
 SAME = 0.5  # overlap over union from which two boxes are of one thing
 WITHIN = 0.8  # share of a box in a surer one from which it is a part of that thing
 MOST = 64  # boxes of a frame
+EVERY_S = 0.25  # between two looks
+NOT_LOOKED = -1.0  # score in the rows of a frame at which nobody looked
 PERSON, VEHICLE = 0, 1
 
 
@@ -41,6 +47,34 @@ class PeopleFinder:
             scores, sides = (self._request.get_output_tensor(n).data[0] for n in (0, 1))
             found.append(found_in(scores, sides))
         return found
+
+
+class PeopleLook:
+    """Fills in the people of a stream of features, every EVERY_S."""
+
+    def __init__(self, finder: PeopleFinder) -> None:
+        self.finder = finder
+        self._last_s = -np.inf
+
+    def __call__(self, features: Features) -> Features:
+        """The next features of the stream, with what was found."""
+        people = np.zeros((len(features), MOST, 6), np.float32)
+        for n, t in enumerate(features.times_s.tolist()):
+            if t - self._last_s < EVERY_S - 1e-3:
+                people[n, :, 4] = NOT_LOOKED
+                continue
+            self._last_s = t
+            rows = self.finder(features.patch[n : n + 1])[0]
+            people[n, : len(rows)] = rows
+        return replace(features, people=people)
+
+
+def looks(features: Features) -> Iterator[tuple[int, float, np.ndarray]]:
+    """Of each frame that was looked at: its number, time, and boxes (n, 6), the surest first."""
+    if features.people.shape[1]:
+        for n in np.flatnonzero(features.people[:, 0, 4] != NOT_LOOKED):
+            rows = features.people[n]
+            yield int(n), float(features.times_s[n]), rows[rows[:, 4] > 0]
 
 
 @lru_cache(maxsize=2)

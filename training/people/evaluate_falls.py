@@ -17,7 +17,7 @@ import numpy as np
 from heatmap.levels import AlarmLevel, block_peaks
 from tvad.encoder import Encoder
 from tvad.falls import NAMED_FROM, TOLD, FallsPart, curve
-from tvad.people import FILE, PeopleFinder
+from tvad.people import FILE, PeopleFinder, PeopleLook
 from tvad.settings import MAX_SIDE_PX, Settings
 from tvad.video import VideoReader
 
@@ -37,11 +37,11 @@ SHOWN = 5
 def curve_of(path: Path, finder: PeopleFinder) -> tuple[np.ndarray, np.ndarray]:
     """Times (T,) and levels (T,) of a clip."""
     reader = VideoReader(path, fps=Settings().fps, max_side=MAX_SIDE_PX)
-    part = FallsPart(finder, reader.size_wh[0] / reader.size_wh[1], TOLD)
+    part, look = FallsPart(reader.size_wh[0] / reader.size_wh[1], TOLD), PeopleLook(finder)
     times, falls = [], []
     for features in Encoder().features(reader):
         times.append(features.times_s)
-        falls += part.push(features)
+        falls += part.push(look(features))
     falls += part.finish()
     every = np.concatenate(times)
     return every, curve(falls, every)

@@ -19,7 +19,7 @@ from training.datasets.weak_files import read_features
 from training.metrics import auc
 from tvad.encoder import C_APPEARANCE
 from tvad.temporal.movement import NAMES, WHOLE
-from tvad.temporal.snippets import DIM, FLOW, FRAME
+from tvad.temporal.snippets import COMPANY, DIM, DIM_FLOW, FLOW, FRAME
 
 LOOKS = FRAME + C_APPEARANCE
 COLUMNS = {
@@ -29,7 +29,10 @@ COLUMNS = {
     "whole": slice(LOOKS, LOOKS + len(WHOLE)),
     "busiest": slice(LOOKS + len(WHOLE), LOOKS + len(NAMES)),
     "flow": FLOW,
-    "busiest+flow": slice(LOOKS + len(WHOLE), DIM),
+    "people": COMPANY,
+    "busiest+flow": slice(LOOKS + len(WHOLE), DIM_FLOW),
+    "flow+people": slice(FLOW.start, DIM),
+    "busiest+flow+people": slice(LOOKS + len(WHOLE), DIM),
 }
 STRENGTH = 0.01  # inverse of the penalty
 

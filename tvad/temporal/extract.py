@@ -18,6 +18,7 @@ import numpy as np
 
 from tvad.encoder import Encoder, input_size
 from tvad.evidence import write_atomic
+from tvad.people import PeopleFinder, PeopleLook
 from tvad.settings import MAX_SIDE_PX
 from tvad.temporal.constants import SNIPPET
 from tvad.temporal.snippets import SnippetStream, whole
@@ -26,7 +27,7 @@ from tvad.weights import MissingWeights
 
 FORMATS = ("safetensors", "npy")
 RATE = 8.0  # sampled frames a second, as the detector looks at a video
-VERSION = 2  # of the numbers; another one is extracted anew
+VERSION = 3  # of the numbers; another one is extracted anew
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,16 @@ class MiniExtractor:
     made_by = f"mini {VERSION}, {RATE:g} frames/s"
 
     def __init__(self, threads: int | None = None) -> None:
-        self.encoder = Encoder(threads)
+        self.encoder, self.finder = Encoder(threads), PeopleFinder(threads=threads)
 
     def __call__(self, path: Path) -> np.ndarray:
         """VideoError for what cannot be read."""
         stream = SnippetStream(probe(path).fps)
         found: list[np.ndarray] = []
         reader = VideoReader(path, RATE, max_side=MAX_SIDE_PX, between=input_size)
+        look = PeopleLook(self.finder)
         for features in self.encoder.features(reader, flow=True):
-            found += stream.push(features)
+            found += stream.push(look(features))
         return whole([*found, *stream.finish()])
 
 

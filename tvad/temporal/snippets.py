@@ -2,12 +2,12 @@
 
     stream = SnippetStream(fps)              fps of the source; a snippet is 16 of its frames
     for features in Encoder().features(clips, flow=True):
-        vectors += stream.push(features)     (DIM,) each
+        vectors += stream.push(look(features))    (DIM,) each; look: tvad.people.PeopleLook
     vectors += stream.finish()
 
-Four parts: the frame (what is in the picture), the patches that change, weighted by how much (what moves),
-movement.py and flow_code.py (how). Half a second is too short to tell a blow from a step, so movement is that of the
-snippet and a little before and after it. Ours.
+Five parts: the frame (what is in the picture), the patches that change, weighted by how much (what moves),
+movement.py and flow_code.py (how), and company.py (who). Half a second is too short to tell a blow from a step, so
+movement is that of the snippet and a little before and after it. Ours.
 
 Next: tvad/temporal/extract.py
 """
@@ -17,6 +17,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tvad.encoder import C_APPEARANCE, Features
+from tvad.people import looks
+from tvad.temporal.company import NAMES as COMPANY_NAMES
+from tvad.temporal.company import company
 from tvad.temporal.constants import SNIPPET
 from tvad.temporal.flow_code import FLOW_DIM, FlowCode
 from tvad.temporal.movement import NAMES, busiest_region, movement
@@ -26,7 +29,9 @@ AROUND_S = 0.75  # before and after a snippet, for its movement
 DIM_PLAIN = FRAME + C_APPEARANCE + len(NAMES)  # without flow, as all features were before there was any
 MOVEMENT = slice(FRAME + C_APPEARANCE, DIM_PLAIN)
 FLOW = slice(DIM_PLAIN, DIM_PLAIN + FLOW_DIM)
-DIM = FLOW.stop
+DIM_FLOW = FLOW.stop  # without people, as they were before anybody was looked for
+COMPANY = slice(DIM_FLOW, DIM_FLOW + len(COMPANY_NAMES))
+DIM = COMPANY.stop
 LEAST = 1e-3
 
 
@@ -35,7 +40,7 @@ class SnippetStream:
 
     def __init__(self, fps: float, snippet: int = SNIPPET, start_s: float = 0.0) -> None:
         """fps: of the source, above 0. snippet: how many of its frames are one. start_s: where the first one begins.
-        Of features without flow, snippets have DIM_PLAIN numbers."""
+        Of features without flow, snippets have DIM_PLAIN numbers; with flow and without people, DIM_FLOW."""
         if not fps > 0:
             raise ValueError(f"{fps} frames a second; it must be above 0")
         self.seconds, self.start_s = snippet / fps, start_s
@@ -88,7 +93,8 @@ class SnippetStream:
 
 def describe(features: Features, start_s: float, end_s: float) -> np.ndarray:
     """(DIM,) float32 of the snippet [start_s, end_s), from the frames of it and around it; (DIM_PLAIN,) of features
-    without flow. Where sampling is so slow that no frame lies in it, it looks like the nearest."""
+    without flow, (DIM_FLOW,) with flow and without people. Where sampling is so slow that no frame lies in it, it looks
+    like the nearest."""
     own = _between(features, start_s, end_s)
     around = _between(features, start_s - AROUND_S, end_s + AROUND_S)
     if not len(own):
@@ -100,6 +106,9 @@ def describe(features: Features, start_s: float, end_s: float) -> np.ndarray:
     moved = (own.patch * weight).sum((0, 1, 2)) / max(float(weight.sum()), LEAST * own.changed.size)
     moves = movement(around.motion, around.moving, around.changed, around.times_s)
     lively = [FlowCode.packaged()(around.flow)] if around.flow.shape[-1] else []
+    if lively and around.people.shape[1]:
+        seen = [(n, rows) for n, _, rows in looks(around)]
+        lively.append(company(seen, around.motion, around.moving, around.changed, around.times_s))
     return np.concatenate([own.frame.mean(0), moved, moves, *lively]).astype(np.float32)
 
 
