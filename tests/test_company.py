@@ -56,11 +56,18 @@ def test_how_near_people_are_counts_in_their_heights() -> None:
         assert near["apart"] == pytest.approx(0.6, abs=1e-5) and near["beside"] == 1 and near["two"] == 2
         far = told([rows(standing(0.3, height), standing(0.3 + (BESIDE + 0.1) * height, height))])
         assert far["apart"] == pytest.approx(BESIDE + 0.1, abs=1e-5) and far["beside"] == 0
-    assert told([rows(standing(0.5), standing(0.5))])["overlap"] == pytest.approx(1.0)
     # Half as wide as high: at a quarter of the height they share half of either.
     assert told([rows(standing(0.5), standing(0.625))])["overlap"] == pytest.approx(0.5, abs=1e-5)
-    many = told([rows(*(standing(0.5 + 0.01 * n) for n in range(6)))])
+    many = told([rows(*(standing(0.5 + 0.15 * n) for n in range(6)))])
     assert many["people"] == 6 and many["two"] == 2 and many["beside"] == CROWD
+
+
+def test_who_is_found_twice_is_one_person() -> None:
+    once = told([rows(standing(0.5))])
+    assert told([rows(standing(0.5), standing(0.5))]) == once
+    assert told([rows(standing(0.5), standing(0.55))]) == once  # four fifths of it are the same
+    assert told([rows(standing(0.5), standing(0.5, 0.25))]) == once  # legs of the same
+    assert told([rows(standing(0.5), standing(0.7))])["two"] == 2
 
 
 @pytest.mark.parametrize("height", [0.3, 0.6])

@@ -10,9 +10,9 @@ from chat_fakes import one_event
 
 from chat.facts import kind_in_words, kind_note
 from training.temporal import kinds as study
-from training.temporal.kinds import Study, Window, fold_of, limit, main, of_clips, read_folder, temperature
+from training.temporal.kinds import TAKES, Study, Window, fold_of, limit, main, of_clips, read_folder, temperature
 from tvad.evidence import Event, Evidence
-from tvad.kinds import FILE, UNSPECIFIED, Kind, Kinds, KindsError, parts
+from tvad.kinds import ALONE, FILE, UNSPECIFIED, Kind, Kinds, KindsError, parts
 from tvad.presets import get_preset
 from tvad.temporal.snippets import DIM
 from tvad.weights import MissingWeights
@@ -55,13 +55,36 @@ def test_of_a_long_stretch_the_part_that_looks_most_like_a_class_counts() -> Non
     assert own.of(own.probs(rows(0, 0, 0, 2, 0, 0, 0, 0))).name == UNSPECIFIED
 
 
+TWO = 500  # the column of how many there are
+
+
+def test_a_class_that_takes_two_is_unlikely_where_fewer_are_seen() -> None:
+    own = replace(kinds(), takes=((2, TWO, 1.1),))
+    assert own.reads == TWO + 1 and kinds().reads == LAST
+    alone, both = rows(2.0, 2.0, 2.0, 2.0), rows(2.0, 2.0, 2.0, 2.0)
+    both[:, TWO] = 2.0
+    np.testing.assert_array_equal(own.probs(both), kinds().probs(both))
+    assert own.probs(alone)[:, 2] == pytest.approx([ALONE] * 4) and own.probs(alone).sum(1) == pytest.approx([1.0] * 4)
+    assert own.of(own.probs(both)).name == "fighting" and own.of(own.probs(alone)).name == UNSPECIFIED
+    few = rows(-2.0)  # falling, and less likely a fight than that anyway
+    np.testing.assert_array_equal(own.probs(few), kinds().probs(few))
+    most = both.copy()
+    most[0, TWO] = 0.0  # of four snippets in one
+    assert own.of(own.probs(most)).name == "fighting"
+    with pytest.raises(KindsError, match="numbers of classes from 1 to 2"):
+        replace(kinds(), takes=((3, TWO, 1.1),))
+
+
 def test_a_file_comes_back_and_another_is_refused(tmp_path: Path) -> None:
     own = kinds()
     own.save(tmp_path)
     again = Kinds.load(tmp_path)
     x = np.random.default_rng(0).normal(size=(5, DIM)).astype(np.float32)
     assert np.allclose(again.probs(x), own.probs(x), atol=1e-6) and again.named_from == own.named_from
-    assert sorted(p.name for p in tmp_path.iterdir()) == [FILE]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [FILE] and again.takes == ()
+    two = replace(own, takes=((2, TWO, 1.1),))
+    two.save(tmp_path)
+    assert Kinds.load(tmp_path).takes == two.takes
     with pytest.raises(MissingWeights, match="makes one"):
         Kinds.load(tmp_path / "none")
     (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-9])
@@ -76,6 +99,8 @@ def test_the_shipped_ones_name_nothing_that_stands_still() -> None:
     assert own.names[0] == "normal" and len(own.names) > 2 and own.named_from[0] is None
     assert any(at is not None for at in own.named_from)
     assert own.of(own.probs(np.zeros((4, DIM), np.float32))).name == UNSPECIFIED
+    ((kind, column, least),) = own.takes
+    assert own.names[kind] == "fighting" and (column, least) == TAKES["fighting"]
 
 
 # Training
@@ -94,13 +119,27 @@ def test_folds_keep_a_group_together() -> None:
 
 
 def test_what_can_be_told_apart_is_named_and_a_class_of_one_group_is_none() -> None:
-    many = [*windows("normal", -2, 60, 0), *windows("fighting", 2, 60, 1), *windows("fire", 9, 8, 2, "one")]
+    many = [*windows("normal", -2, 60, 0), *windows("fighting", 2, 60, 1), *windows("fire", -4, 8, 2, "one")]
     found = Study.of(many, slice(FIRST, LAST), 5)
     assert found.names == ("normal", "fighting")
     given, right = found.nested()[:, 1], found.right(1)
     assert right.sum() == 60 and (given & right).sum() > 50 and (given & ~right).sum() < 10
     own = found.kinds()
     assert own.of(own.probs(rows(2.0, 2.0))).name == "fighting" and own.of(own.probs(rows(-2.0))).name == UNSPECIFIED
+
+
+def test_nobody_fights_alone() -> None:
+    many = [*windows("normal", -2, 60, 0), *windows("fighting", 2, 60, 1)]
+    column, least = TAKES["fighting"]
+    for n, w in enumerate(many):
+        w.rows[:, column] = 2.0 if n % 4 else 0.0
+    found = Study.of(many, slice(FIRST, DIM), 5)
+    assert found.takes() == ((1, column, least),) and found.kinds().takes == found.takes()
+    two = np.array([w.rows[0, column] == 2.0 for w in many])
+    named = found.nested()[:, 1]
+    clips = of_clips(two.astype(float), found.clips) > 0
+    assert named[clips & found.right(1)].mean() > 0.8 and not named[~clips].any()
+    assert Study.of(many, slice(FIRST, LAST), 5).takes() == ()  # which cannot see how many there are
 
 
 def test_what_cannot_be_told_apart_is_never_named() -> None:
@@ -130,6 +169,7 @@ def test_the_command_prints_figures_and_writes_the_file(tmp_path: Path, capsys: 
         for n, window in enumerate(
             windows(label, value, 40, int(value)) if value > 0 else windows(label, value, 40, 7)
         ):
+            window.rows[:, TAKES["fighting"][0]] = 2.0
             np.save(tmp_path / "K" / label / f"{n}.npy", window.rows)
     assert main([str(tmp_path / "K"), "--elsewhere", str(tmp_path / "K/normal"), "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out

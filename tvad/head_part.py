@@ -55,7 +55,7 @@ class HeadGraph:
         columns = (said.get("reading") or {}).get("columns") or [[0, self._width]]
         self._tells = len(compiled.outputs) > 1
         self.kinds = Kinds.load(folder) if (weight.folder / KINDS_FILE).is_file() else None
-        self._reads = max(*(end for _, end in columns), self.kinds.columns[1] if self.kinds else 0)
+        self._reads = max(*(end for _, end in columns), self.kinds.reads if self.kinds else 0)
         self.reads_flow, self.reads_people = self._reads > DIM_PLAIN, self._reads > DIM_FLOW
         # Of a single anomalous class, the score is its probability.
         own: tuple[str, ...] = tuple(said["names"]) if self._tells or len(said["names"]) == 2 else ()

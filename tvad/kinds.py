@@ -4,8 +4,9 @@
     probs = kinds.probs(rows)                snippets (n, DIM) -> (n, K), normal first
     kinds.of(probs[first : last + 1])        Kind("fighting", {"normal": 0.1, "fighting": 0.86, ...})
 
-Multinomial logistic regression on the numbers of movement in the busiest region (tvad/temporal/movement.py), softened
-by a temperature that was measured on clips it had not seen. A name is given from the probability on at which it was
+Multinomial logistic regression on numbers of a snippet (how the busiest region and the liveliest places move, and who
+is beside whom), softened by a temperature that was measured on clips it had not seen. A class may take a number of
+people: a fight takes two. A name is given from the probability on at which it was
 right of most such clips; a class that no probability does that for is never named, and stays in the probabilities.
 `python -m training.temporal.kinds` makes the file and prints the figures. Next: tvad/head_part.py
 """
@@ -25,6 +26,7 @@ FALLING = "falling"
 WINDOW = 4  # snippets that are named together, about two seconds of 30 frames each
 CLIP = 5.0  # deviations from the mean that count at most
 LEAST = 1e-6
+ALONE = 0.05  # probability, at most, of a class that takes more people than are seen
 
 
 class KindsError(ValueError):
@@ -52,7 +54,8 @@ def parts(count: int) -> list[slice]:
 @dataclass(frozen=True)
 class Kinds:
     """names (K,), normal first. columns: of a snippet, from and to. mean, scale (D,); weight (K, D), bias (K,), already
-    divided by the temperature. named_from: the probability from which a class is named, None for one that never is."""
+    divided by the temperature. named_from: the probability from which a class is named, None for one that never is.
+    takes: a class's number, a column of a snippet, and the least that has to stand there for it to be likely."""
 
     names: tuple[str, ...]
     columns: tuple[int, int]
@@ -62,6 +65,7 @@ class Kinds:
     bias: np.ndarray
     named_from: tuple[float | None, ...]
     about: str = ""
+    takes: tuple[tuple[int, int, float], ...] = ()
 
     def __post_init__(self) -> None:
         classes, width = len(self.names), self.columns[1] - self.columns[0]
@@ -72,13 +76,25 @@ class Kinds:
                 raise KindsError(f"{name} {value.shape}; expected {shape}, finite numbers")
         if classes < 2 or len(self.named_from) != classes or not (self.scale > 0).all():
             raise KindsError(f"{classes} classes, {len(self.named_from)} limits; expected two or more, and as many")
+        if any(not 0 < kind < classes or column < 0 for kind, column, _ in self.takes):
+            raise KindsError(f"{self.takes}: expected numbers of classes from 1 to {classes - 1}, and columns")
+
+    @property
+    def reads(self) -> int:
+        """Numbers of a snippet that are looked at, from the first."""
+        return max(self.columns[1], *(column + 1 for _, column, _ in self.takes), 0)
 
     def probs(self, rows: np.ndarray) -> np.ndarray:
         """(n, K) float32 of snippets (n, DIM); rows sum to 1."""
         x = np.clip((rows[:, slice(*self.columns)] - self.mean) / self.scale, -CLIP, CLIP)
         logits = x @ self.weight.T + self.bias
         odds = np.exp(logits - logits.max(1, keepdims=True))
-        return (odds / odds.sum(1, keepdims=True)).astype(np.float32)
+        odds /= odds.sum(1, keepdims=True)
+        for kind, column, least in self.takes:
+            over = np.where(rows[:, column] < least, np.maximum(odds[:, kind] - ALONE, 0), 0)
+            odds[:, kind] -= over
+            odds[:, 0] += over
+        return odds.astype(np.float32)
 
     def of(self, probs: np.ndarray) -> Kind:
         """Of a stretch of n >= 1 snippets with probabilities (n, K): of that part of it which looks most like a class,
@@ -100,6 +116,7 @@ class Kinds:
         from tvad.evidence import write_atomic
 
         said = {"version": VERSION, "names": self.names, "columns": self.columns, "named_from": self.named_from}
+        said |= {"takes": self.takes} if self.takes else {}
         note = {"kind": KIND, "said": json.dumps(said | {"about": self.about})}
         arrays = {name: getattr(self, name).astype(np.float32) for name in ("mean", "scale", "weight", "bias")}
         path = Path(folder) / FILE
@@ -123,6 +140,9 @@ class Kinds:
                 raise KindsError(f"{note['kind']} of version {said['version']}; this program reads {KIND} {VERSION}")
             first, last = (int(n) for n in said["columns"])
             limits = tuple(None if x is None else float(x) for x in said["named_from"])
-            return cls(tuple(said["names"]), (first, last), **arrays, named_from=limits, about=str(said["about"]))
+            takes = tuple((int(kind), int(column), float(least)) for kind, column, least in said.get("takes", ()))
+            return cls(
+                tuple(said["names"]), (first, last), **arrays, named_from=limits, about=str(said["about"]), takes=takes
+            )
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise KindsError(f"{path}: no kinds that can be read ({error})") from None

@@ -60,7 +60,7 @@ MINI = Preset(
         "words": AlarmLevel(start=0.746, scale=0.450, rate_per_hour=368.2, hours=0.0733),
         "decoder": AlarmLevel(start=-9.841, scale=0.398, rate_per_hour=368.2, hours=0.0733),
         "decoder heat": AlarmLevel(start=-9.258, scale=0.499, rate_per_hour=368.2, hours=0.0733),
-        "head": AlarmLevel(start=-0.317, scale=1.131, rate_per_hour=368.2, hours=0.0733),
+        "head": AlarmLevel(start=-1.708, scale=1.382, rate_per_hour=368.2, hours=0.0733),
         "falls": AlarmLevel(start=0.1, scale=0.3241, rate_per_hour=260.1, hours=0.1461),
     },
     decoder=Path(__file__).parent.parent / "decoders" / "mini",

@@ -12,13 +12,14 @@ from itertools import combinations
 
 import numpy as np
 
-from tvad.people import PERSON
+from tvad.people import PERSON, inside, overlaps
 
 LEAST = 0.25  # score of a person who counts
 BESIDE = 0.8  # mean heights between the middles of two people who are beside each other, at most
 FAR = 3.0  # mean heights: no two are further apart, nor is anybody who is alone
 CROWD = 3  # so many pairs count at most
 SMALL = 0.02  # frame heights: nobody is smaller
+ONE, ONE_IN = 0.4, 0.65  # overlap with a surer box, or share of the own in it, from which both are one person
 FLOOR, JERK_FLOOR = 0.05, 0.4  # added before logarithms: heights per second (or shares), and per second squared
 INSIDE = 0.3  # cells that a box may be off
 
@@ -57,7 +58,7 @@ def _look(
     rows: np.ndarray, motion: np.ndarray, jerk: np.ndarray, moving: np.ndarray, changed: np.ndarray
 ) -> np.ndarray:
     """The numbers of one moment."""
-    boxes = rows[(rows[:, 5] == PERSON) & (rows[:, 4] >= LEAST)].astype(np.float64)
+    boxes = _once(rows[(rows[:, 5] == PERSON) & (rows[:, 4] >= LEAST)].astype(np.float64))
     high, wide = moving.shape
     sides = (boxes[:, 2:4] - boxes[:, :2]) * (wide / high, 1.0)  # frame heights
     tall = np.maximum(sides[:, 1], SMALL)
@@ -76,6 +77,16 @@ def _look(
     count = len(boxes)
     nearness = count, min(count, 1), min(count, 2), overlap, apart, min(len(pairs), CROWD)
     return np.concatenate([nearness, np.log(together + _FLOORS), np.log(each + _FLOORS), shape])
+
+
+def _once(boxes: np.ndarray) -> np.ndarray:
+    """Those of the boxes (n, 6), the surest first, that are of somebody else than all before. Stricter than what is
+    told elsewhere: whoever is found twice would be two people beside each other."""
+    kept = boxes[:0]
+    for box in boxes:
+        if not len(kept) or (overlaps(box, kept).max() < ONE and inside(box, kept).max() < ONE_IN):
+            kept = np.concatenate([kept, box[None]])
+    return kept
 
 
 def _cells(box: np.ndarray, high: int, wide: int) -> tuple[slice, slice]:
