@@ -12,6 +12,7 @@ from tvad.temporal.lgt import (
     LgtAdapter,
     LgtConfig,
     QuickMlp,
+    conv_on_real,
     distance_graph,
     similarity_graph,
     thresholded_cosines,
@@ -22,6 +23,28 @@ from tvad.temporal.lgt import (
 def adapter(**changes: Any) -> LgtAdapter:
     torch.manual_seed(0)
     return LgtAdapter(LgtConfig(**({"width": WIDTH, "length": STEPS, "window": 4} | changes))).eval()
+
+
+@pytest.mark.parametrize("lengths", [(16, 13, 1), (16, 16, 16), (2, 9, 16)])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_the_convolution_on_real_steps_is_that_on_all(lengths: tuple[int, ...], kernel: int) -> None:
+    torch.manual_seed(0)
+    conv = torch.nn.Conv1d(WIDTH, 6, kernel, padding=kernel // 2)
+    x, mask, _ = batch(lengths=lengths)
+    results = []
+    for real in (mask, None):
+        given = (x * mask.unsqueeze(-1)).requires_grad_(True)
+        out = conv_on_real(conv, given, real)[mask]
+        conv.zero_grad()
+        out.square().sum().backward()  # type: ignore[no-untyped-call]
+        assert given.grad is not None and conv.weight.grad is not None
+        results.append((out, given.grad[mask], conv.weight.grad.clone()))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    gap = mask.clone()
+    gap[0, 4] = False
+    holed = x * gap.unsqueeze(-1)
+    torch.testing.assert_close(conv_on_real(conv, holed, gap)[gap], conv_on_real(conv, holed, None)[gap])
 
 
 def test_attention_stays_in_its_window() -> None:

@@ -91,6 +91,23 @@ def on_real(part: nn.Module, x: torch.Tensor, real: torch.Tensor | None) -> torc
     return out
 
 
+def conv_on_real(conv: nn.Conv1d, x: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
+    """A convolution over time of features that are zero on padding, (B, T, D) -> (B, T, D'), computed on the real steps
+    alone where they stand together; real as in `on_real`."""
+    if real is None or torch.jit.is_tracing() or bool((real[:, 1:] & ~real[:, :-1]).any()):
+        return conv(x.transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
+    # All videos one after the other, with as much room between two as the convolution looks around.
+    counts, room = real.sum(1), conv.kernel_size[0] // 2
+    rows = torch.arange(int(counts.sum()), device=x.device) + room * torch.repeat_interleave(
+        torch.arange(len(counts), device=x.device), counts
+    )
+    line = x.new_zeros(int(counts.sum()) + room * len(counts), x.shape[-1]).index_copy(0, rows, x[real])
+    found = conv(line.T.unsqueeze(0)).squeeze(0).T[rows]
+    out = found.new_zeros(*real.shape, found.shape[-1])
+    out[real] = found
+    return out
+
+
 def from_blocks(x: torch.Tensor, batch: int, steps: int) -> torch.Tensor:
     """The way back: (B * n, length, ...) -> (B, T, ...)."""
     return x.reshape(batch, -1, *x.shape[2:])[:, :steps]
@@ -128,7 +145,7 @@ class GraphBranch(nn.Module):
 
     def forward(self, z: torch.Tensor, graph: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
         """z (B, T, width), graph (T, T) or (B, T, T); real (B, T): no other step may see the rest, None = all."""
-        beside = self.beside(z.transpose(1, 2)).transpose(1, 2)
+        beside = conv_on_real(self.beside, z, real)
         hidden = quick_gelu(graph @ on_real(self.first, z, real) + beside)
         hidden = hidden if real is None else hidden * real.unsqueeze(-1)
         return quick_gelu(graph @ on_real(self.second, hidden, real) + hidden)
