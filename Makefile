@@ -92,7 +92,7 @@ train-mini-people: .venv/.installed-train
 	$(BIN)/python -m training.ship people $(RUN)/finder
 	$(BIN)/python -m training.people.evaluate_falls ../shared/data
 
-HEAD := --columns 417:445 --project 64 --length 8 --steps 200 --normal 32 --anomalous 32 --lr 1e-4 --patience 0 --share 0 \
+HEAD := --columns 417:573 --project 64 --length 8 --steps 200 --normal 32 --anomalous 32 --lr 1e-4 --patience 0 --share 0 \
   --threads 1
 
 # On the fight clips alone, so only where they are.

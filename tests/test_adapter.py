@@ -41,8 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Adapter]:
 
 
 @pytest.fixture
-def folder(made: tuple[Path, Adapter], monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("tvad.lvlm.llama.multiplies_bf16", lambda: False)
+def folder(made: tuple[Path, Adapter]) -> Path:
     return made[0]
 
 

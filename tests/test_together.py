@@ -11,7 +11,6 @@ from tiny_llama import make_folder
 from chat.captions.together import YES_NO, Conversations, Rehearsed, Talk
 from chat.session import Session
 from tvad.explainer import LocalExplainer, is_loop
-from tvad.lvlm import llama
 from tvad.lvlm.base import Messages
 from tvad.lvlm.llama import Llama
 from tvad.lvlm.together import Prompt, Together
@@ -20,8 +19,7 @@ ASKED = ["the thin thing", "a", "in the in the in the in the", "why", "the end o
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(llama, "multiplies_bf16", lambda: False)
+def folder(tmp_path: Path) -> Path:
     make_folder(tmp_path / "model", max_position_embeddings=1024)
     return tmp_path / "model"
 

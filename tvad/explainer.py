@@ -125,8 +125,7 @@ class LocalExplainer:
     def stream(self, messages: Messages, max_new_tokens: int = 160, first: Sequence[str] = ()) -> Iterator[str]:
         """See `Explainer`. An answer that reaches `max_new_tokens` ends in " ...".
 
-        The same questions in the same order have the same answers. On a CPU with bfloat16 what was read before can
-        move the logits by a rounding, and with them a word.
+        The same questions in the same order have the same answers.
 
         ValueError when max_new_tokens is not positive or the messages leave no room for as many.
         """
