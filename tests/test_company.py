@@ -123,3 +123,18 @@ def test_looks_count_alike() -> None:
 
 def test_boxes_at_the_edge_and_of_no_size_are_taken() -> None:
     told([rows((0.99, 0.99, 1.0, 1.0), (0.0, 0.0, 0.0, 0.0), (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 1.0, 1.0))])
+
+
+def test_what_is_known_of_a_look_is_not_told_again() -> None:
+    dice = np.random.default_rng(0)
+    motion, plane = np.abs(dice.normal(size=(6, *GRID, 4))), dice.random((6, *GRID))
+    times, seen = np.arange(6) / 8, [(n, rows(standing(0.3 + 0.1 * n), standing(0.9))) for n in range(6)]
+    known: dict[float, np.ndarray] = {}
+    first = company(seen[:4], motion[:4], plane[:4], plane[:4], times[:4], known)
+    assert sorted(known) == times[1:4].tolist()
+    later = [(n - 2, boxes) for n, boxes in seen[2:]]
+    again = company(later, motion[2:], plane[2:], plane[2:], times[2:], known)
+    np.testing.assert_array_equal(first, company(seen[:4], motion[:4], plane[:4], plane[:4], times[:4]))
+    np.testing.assert_array_equal(again, company(later, motion[2:], plane[2:], plane[2:], times[2:]))
+    known[0.5] = known[0.5] + 1  # which is what is read, then
+    assert (company(later, motion[2:], plane[2:], plane[2:], times[2:], known) - again)[0] == pytest.approx(0.25)

@@ -36,11 +36,21 @@ def company(
     moving: np.ndarray,
     changed: np.ndarray,
     times_s: np.ndarray,
+    known: dict[float, np.ndarray] | None = None,
 ) -> np.ndarray:
     """(len(NAMES),) float32, means over the looks at T >= 1 moments. looks: number of a moment and boxes (n, 6) of
     people there, as in tvad/people.py. motion (T, h, w, 4), moving and changed (T, h, w), times_s (T,) rising, as in
-    tvad.encoder.Features. Without a look, as of a picture without people."""
-    found = [_look(rows, motion[n], _jerk(motion, times_s, n), moving[n], changed[n]) for n, rows in looks]
+    tvad.encoder.Features. Without a look, as of a picture without people. known: by time, what was told of looks of
+    the same stream; it is read and filled, for stretches that overlap."""
+    known = {} if known is None else known
+    found = []
+    for n, rows in looks:
+        told = known.get(t := float(times_s[n])) if n else None
+        if told is None:
+            told = _look(rows, motion[n], _jerk(motion, times_s, n), moving[n], changed[n])
+        if n:  # the first moment has nothing before it here, and may have in another stretch
+            known[t] = told
+        found.append(told)
     found = found or [_look(np.zeros((0, 6)), motion[0], moving[0], moving[0], changed[0])]
     return np.nan_to_num(np.mean(found, axis=0)).astype(np.float32)
 

@@ -46,6 +46,7 @@ class SnippetStream:
         self.seconds, self.start_s = snippet / fps, start_s
         self.number = 0
         self._held: list[Features] = []
+        self._looks: dict[float, np.ndarray] = {}  # what was told of the people at a time
         self._last: tuple[tuple[float, ...], tuple[np.ndarray, np.ndarray]] = ((), (np.zeros(0), np.zeros(0)))
 
     def push(self, features: Features) -> list[np.ndarray]:
@@ -79,6 +80,7 @@ class SnippetStream:
             self.number += 1
             left = _between(self._held[0], end - AROUND_S, np.inf)
             self._held = [left] if len(left) else []
+            self._looks = {t: told for t, told in self._looks.items() if t >= end - AROUND_S}
 
     def _described(self, held: Features, start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
         """Row and place. Where frames are hours apart (a damaged file, a slow recorder), thousands of snippets in a row
@@ -87,14 +89,16 @@ class SnippetStream:
         middle = held.times_s[np.abs(held.times_s - (start + end) / 2).argmin()]
         key = () if len(own) else (float(middle), *around.times_s.tolist())
         if not key or key != self._last[0]:
-            self._last = key, (describe(held, start, end), busiest(held, start, end))
+            self._last = key, (describe(held, start, end, self._looks), busiest(held, start, end))
         return self._last[1]
 
 
-def describe(features: Features, start_s: float, end_s: float) -> np.ndarray:
+def describe(
+    features: Features, start_s: float, end_s: float, looks_known: dict[float, np.ndarray] | None = None
+) -> np.ndarray:
     """(DIM,) float32 of the snippet [start_s, end_s), from the frames of it and around it; (DIM_PLAIN,) of features
     without flow, (DIM_FLOW,) with flow and without people. Where sampling is so slow that no frame lies in it, it looks
-    like the nearest."""
+    like the nearest. looks_known: as `known` of company.py."""
     own = _between(features, start_s, end_s)
     around = _between(features, start_s - AROUND_S, end_s + AROUND_S)
     if not len(own):
@@ -108,7 +112,7 @@ def describe(features: Features, start_s: float, end_s: float) -> np.ndarray:
     lively = [FlowCode.packaged()(around.flow)] if around.flow.shape[-1] else []
     if lively and around.people.shape[1]:
         seen = [(n, rows) for n, _, rows in looks(around)]
-        lively.append(company(seen, around.motion, around.moving, around.changed, around.times_s))
+        lively.append(company(seen, around.motion, around.moving, around.changed, around.times_s, looks_known))
     return np.concatenate([own.frame.mean(0), moved, moves, *lively]).astype(np.float32)
 
 
