@@ -229,9 +229,7 @@ class Study:
             (fit.bias / t).astype(np.float32),
             limits,
             f"windows {count}, temperature {t:.3f}",
-            tuple(
-                (self.names.index(n), *at) for n, at in TAKES.items() if n in self.names and self.columns.stop > at[0]
-            ),
+            self.takes(),
         )
 
 
