@@ -142,12 +142,18 @@ def found_in(scores: np.ndarray, sides: np.ndarray, least: float = LEAST) -> np.
     boxes = np.stack([x + 0.5 - left, y + 0.5 - up, x + 0.5 + right, y + 0.5 + down], 1)
     boxes = np.clip(boxes / (width, height, width, height), 0, 1)
     rows = np.concatenate([boxes, score[:, None], kind[:, None]], 1).astype(np.float32)
-    kept = np.zeros((0, 6), np.float32)
+    return once(rows, SAME, WITHIN)
+
+
+def once(rows: np.ndarray, same: float, within: float) -> np.ndarray:
+    """Those of the boxes (n, 6), the surest first, that are of something else than all before of their class: they
+    overlap those by less than `same`, and less than `within` of them lies in one. MOST at most."""
+    kept = rows[:0]
     for row in rows:
         if len(kept) == MOST:
             break
-        same = kept[kept[:, 5] == row[5]]
-        if not len(same) or (overlaps(row, same).max() < SAME and inside(row, same).max() < WITHIN):
+        alike = kept[kept[:, 5] == row[5]]
+        if not len(alike) or (overlaps(row, alike).max() < same and inside(row, alike).max() < within):
             kept = np.concatenate([kept, row[None]])
     return kept
 

@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from tvad.people import PERSON, inside, overlaps
+from tvad.people import PERSON, once
 
 LEAST = 0.25  # score of a person who counts
 BESIDE = 0.8  # mean heights between the middles of two people who are beside each other, at most
@@ -68,7 +68,8 @@ def _look(
     rows: np.ndarray, motion: np.ndarray, jerk: np.ndarray, moving: np.ndarray, changed: np.ndarray
 ) -> np.ndarray:
     """The numbers of one moment."""
-    boxes = _once(rows[(rows[:, 5] == PERSON) & (rows[:, 4] >= LEAST)].astype(np.float64))
+    # Stricter than what is told elsewhere: whoever is found twice would be two people beside each other.
+    boxes = once(rows[(rows[:, 5] == PERSON) & (rows[:, 4] >= LEAST)].astype(np.float64), ONE, ONE_IN)
     high, wide = moving.shape
     sides = (boxes[:, 2:4] - boxes[:, :2]) * (wide / high, 1.0)  # frame heights
     tall = np.maximum(sides[:, 1], SMALL)
@@ -87,16 +88,6 @@ def _look(
     count = len(boxes)
     nearness = count, min(count, 1), min(count, 2), overlap, apart, min(len(pairs), CROWD)
     return np.concatenate([nearness, np.log(together + _FLOORS), np.log(each + _FLOORS), shape])
-
-
-def _once(boxes: np.ndarray) -> np.ndarray:
-    """Those of the boxes (n, 6), the surest first, that are of somebody else than all before. Stricter than what is
-    told elsewhere: whoever is found twice would be two people beside each other."""
-    kept = boxes[:0]
-    for box in boxes:
-        if not len(kept) or (overlaps(box, kept).max() < ONE and inside(box, kept).max() < ONE_IN):
-            kept = np.concatenate([kept, box[None]])
-    return kept
 
 
 def _cells(box: np.ndarray, high: int, wide: int) -> tuple[slice, slice]:

@@ -94,11 +94,11 @@ class SnippetStream:
 
 
 def describe(
-    features: Features, start_s: float, end_s: float, looks_known: dict[float, np.ndarray] | None = None
+    features: Features, start_s: float, end_s: float, known: dict[float, np.ndarray] | None = None
 ) -> np.ndarray:
     """(DIM,) float32 of the snippet [start_s, end_s), from the frames of it and around it; (DIM_PLAIN,) of features
     without flow, (DIM_FLOW,) with flow and without people. Where sampling is so slow that no frame lies in it, it looks
-    like the nearest. looks_known: as `known` of company.py."""
+    like the nearest. known: as `known` of company.py."""
     own = _between(features, start_s, end_s)
     around = _between(features, start_s - AROUND_S, end_s + AROUND_S)
     if not len(own):
@@ -112,7 +112,7 @@ def describe(
     lively = [FlowCode.packaged()(around.flow)] if around.flow.shape[-1] else []
     if lively and around.people.shape[1]:
         seen = [(n, rows) for n, _, rows in looks(around)]
-        lively.append(company(seen, around.motion, around.moving, around.changed, around.times_s, looks_known))
+        lively.append(company(seen, around.motion, around.moving, around.changed, around.times_s, known))
     return np.concatenate([own.frame.mean(0), moved, moves, *lively]).astype(np.float32)
 
 
