@@ -2,7 +2,8 @@
 
 Made for the words of a small language model. It tells, and never rewrites; what it is not sure about it lets pass:
 questions, negations, guesses ("might"), and comparisons are not claims, and what is not in the evidence but could be
-true beside it is no contradiction, except a kind of thing that nothing in the evidence is called.
+true beside it is no contradiction, except a kind of thing that nothing in the evidence is called, and a deed which a
+head that tells it from others finds unlikely.
 
 Next: chat/session.py
 """
@@ -16,12 +17,13 @@ from chat.claims import Sentence, colour_claims, count_claims, direction_claims,
 from chat.conversation import Focus, Turn
 from chat.facts import stretch
 from chat.focus import matches
-from chat.lexicon import TimeSaid, arrow, cells_for, colours_in, kin, opposed, plural, same_cell
+from chat.lexicon import TimeSaid, arrow, cells_for, colours_in, deeds, kin, opposed, plural, same_cell
 from chat.questions import WHETHER, Question
 from tvad.evidence import Event, Evidence, Track
 
 SLACK_S = 0.5  # a time this far off still counts as that time
 EDGE_S = 0.3  # a moment this far inside an event is in it for certain
+UNLIKELY = 0.1  # probability of a kind below which whoever tells of it contradicts the evidence
 
 
 def conflicts(
@@ -41,6 +43,7 @@ def conflicts(
         if sentence.hedged:
             continue
         found += _counts(sentence, evidence)
+        found += _deeds(sentence, evidence)
         about = _about(sentence, evidence, focus or Focus())
         found += _times(sentence, evidence, about, question)
         if about.tracks:
@@ -167,6 +170,18 @@ def _counts(sentence: Sentence, evidence: Evidence) -> Iterator[str]:
         if number > known:
             of = "" if noun in ("track", "thing", "object") else f' called "{noun}"'
             yield f"The text counts {number} {noun}(s); the evidence has {plural('track', known)}{of}."
+
+
+def _deeds(sentence: Sentence, evidence: Evidence) -> Iterator[str]:
+    """A deed that nothing in the video looks like, where something told kinds of it apart."""
+    if sentence.negated or sentence.denies:
+        return
+    said = set(deeds(sentence.text))
+    told = [evidence.class_probs, *(e.class_probs for e in evidence.events)]
+    for kind in dict.fromkeys(name for shares in told for name in shares):
+        share = max(shares.get(kind, 0.0) for shares in told)
+        if share < UNLIKELY and said & set(deeds(kind)) and all(kind != e.category for e in evidence.events):
+            yield f"The text tells of {kind}; the evidence gives that {share:.0%}."
 
 
 def _times(sentence: Sentence, evidence: Evidence, about: _About, question: Question | None) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Claims against the evidence: planted contradictions are found, the truth and the unsaid are let pass."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from chat_fakes import nothing, one_event, random_evidence, three_events
@@ -9,6 +10,7 @@ from chat.check import conflicts
 from chat.conversation import Conversation, Focus, Turn
 from chat.questions import read_question
 from chat.report import narrate
+from tvad.evidence import Evidence
 
 QUESTIONS = (
     "what is anomalous?",
@@ -162,3 +164,23 @@ def test_times_that_cannot_be() -> None:
 
 def test_one_contradiction_is_told_once() -> None:
     assert len(conflicts("There is one anomalous thing: a fire.", nothing())) == 1
+
+
+def test_a_deed_that_a_head_finds_unlikely_is_a_contradiction() -> None:
+    shares = {"normal": 0.9, "falling": 0.06, "fighting": 0.04}
+    evidence = replace(three_events(), class_probs=shares)
+
+    def found(text: str, held: Evidence = evidence) -> list[str]:
+        return [line for line in conflicts(text, held) if "tells of" in line]
+
+    said = ["The text tells of fighting; the evidence gives that 4%."]
+    assert found("Yes, there is a person in a black top who fights.") == said
+    for let_pass in ("He might fight.", "Nobody fights.", "A person who rides a bicycle.", "He runs."):
+        assert not found(let_pass)
+    one = evidence.events[0]
+    for likely in (
+        replace(evidence, class_probs=shares | {"fighting": 0.3}),
+        replace(evidence, events=(replace(one, class_probs={"fighting": 0.6}),)),
+        replace(evidence, class_probs={}),  # nothing told kinds apart
+    ):
+        assert not found("Two people fight.", likely)
