@@ -44,6 +44,13 @@ def test_otherwise_it_has_none(looks: list[list[tuple[float, ...]]]) -> None:
     assert seen(*looks).name_of(*boxes(8)) == Named()
 
 
+def test_two_who_are_followed_as_one_have_a_name_too() -> None:
+    left, right = (0.25, 0.2, 0.29, 0.7, 0.8, 0), (0.31, 0.3, 0.36, 0.8, 0.9, 0)
+    found = seen(*[[left, right]] * 8).name_of(*boxes(8))
+    assert found.name == "person" and found.sure == pytest.approx(float(probability(np.array(0.9))), abs=1e-3)
+    assert seen(*[[left]] * 8).name_of(*boxes(8)) == Named()  # most of the box is something else
+
+
 def test_a_track_of_a_moment_takes_the_nearest_look() -> None:
     crowd = seen(*[[(*BOX, 0.9, 0)]] * 8)
     assert crowd.name_of([0.6], boxes(1)[1]).name == "person"

@@ -16,11 +16,12 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 from tvad.evidence import Seen
-from tvad.people import PERSON, VEHICLE, overlaps
+from tvad.people import PERSON, VEHICLE, inside, overlaps
 from tvad.spill import Maps
 
 NAMES = {PERSON: "person", VEHICLE: "motor vehicle"}  # "vehicle" is one of the anomaly words
 MATCH = 0.35  # overlap over union from which a box is the one of a track
+WITHIN, COVER = 0.7, 0.5  # shares: of a box that lies in a track's, and of that which several such boxes fill
 LOOKS = 64  # of a track, at most, evenly spread
 SHARE = 0.5  # of a track's looks in which its box is one of a kind, at least
 SURE = 0.5  # probability from which a name is given
@@ -64,7 +65,8 @@ class Crowd:
         return self._rows.read(start, stop) if stop > start else np.zeros((0, 6), np.float32)
 
     def name_of(self, times_s: Sequence[float], boxes: Sequence[Sequence[float]]) -> Named:
-        """What a track with these boxes (x0, y0, x1, y1), in order of time, is."""
+        """What a track with these boxes (x0, y0, x1, y1), in order of time, is: one thing of a kind, or several beside
+        each other which are followed as one, as two who fight are."""
         at = np.array(self._times_s)
         looks = np.arange(*np.searchsorted(at, [times_s[0] - 1e-6, times_s[-1] + 1e-6]))
         if not len(looks) and len(at):  # shorter than the time between two looks
@@ -78,9 +80,8 @@ class Crowd:
         for n, look in enumerate(looks.tolist()):
             rows = self.rows(look)
             if len(rows):
-                same = overlaps(own[n], rows) >= MATCH
                 for kind in NAMES:
-                    scores = rows[same & (rows[:, 5] == kind), 4]
+                    scores = _of_track(own[n], rows[rows[:, 5] == kind])
                     sure[kind][n] = probability(scores).max() if len(scores) else 0.0
         kind = max(NAMES, key=lambda k: float(sure[k].sum()))
         there = sure[kind] > 0
@@ -104,3 +105,13 @@ class Crowd:
                 usual = round(float(np.median(own[own > 0])))
                 out.append(Seen(NAMES[kind], int(own.max()), round(self._times_s[most], 4), usual))
         return tuple(out)
+
+
+def _of_track(box: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Scores of the boxes (n, 6) that are what is in a box (4,)."""
+    if not len(rows):
+        return rows[:, 4]
+    same = overlaps(box, rows) >= MATCH
+    parts = rows[[inside(row, box[None])[0] >= WITHIN for row in rows]]
+    filled = (parts[:, 2:4] - parts[:, :2]).prod(1).sum() >= COVER * (box[2:] - box[:2]).prod()
+    return rows[same, 4] if same.any() or not filled else parts[:, 4]
