@@ -163,6 +163,22 @@ def test_limits_and_temperatures() -> None:
     assert temperature(sure, y) == pytest.approx(4 / np.log(4), rel=0.03)
 
 
+def test_kinds_of_folds_have_not_seen_their_clips(tmp_path: Path) -> None:
+    for label, value in (("normal", -2.0), ("fighting", 2.0)):
+        for n, window in enumerate(windows(label, value, 40, int(value) + 9)):
+            window.rows[:, TAKES["fighting"][0]] = 2.0
+            for folder in ("K", "F"):
+                (tmp_path / folder / label).mkdir(parents=True, exist_ok=True)
+                np.save(tmp_path / folder / label / f"{label[0]}{n:02}.npy", window.rows)
+    assert main([str(tmp_path / "K"), "--into", str(tmp_path), str(tmp_path / "F")]) == 2  # no heads there
+    for n in range(4):
+        (tmp_path / f"fold{n}").mkdir()
+    assert main([str(tmp_path / "K"), "--into", str(tmp_path), str(tmp_path / "F")]) == 0
+    own = [Kinds.load(tmp_path / f"fold{n}") for n in range(4)]
+    assert all("'normal': 30, 'fighting': 30" in kinds.about for kinds in own)
+    assert len({kinds.weight.tobytes() for kinds in own}) == 4
+
+
 def test_the_command_prints_figures_and_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for label, value in (("normal", -2.0), ("fighting", 2.0)):
         (tmp_path / "K" / label).mkdir(parents=True)

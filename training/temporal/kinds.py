@@ -9,7 +9,8 @@ is its own. A class of one group is counted as normal: nothing about it could be
 by name: neighbours share a source. A clip is cut into windows of about two seconds, and named where one of them is.
 Figures are those of clips, each told by the model that has not seen its fold, at the temperature and the limit that the
 other folds give; what is saved has those of all folds. --elsewhere: features of footage that is not trained on, in
-which every name is a false one. --instead: are drawn clips of a class as good to train on as real ones? Next:
+which every name is a false one. --instead: are drawn clips of a class as good to train on as real ones? --into: kinds
+for heads of folds (training/temporal/compare.py), each trained without the clips that its fold holds out. Next:
 training/temporal/pooled.py
 """
 
@@ -21,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from training.datasets.weak import read_videos
 from training.datasets.weak_files import SUFFIXES, read_features
-from training.temporal.pooled import COLUMNS
+from training.temporal.pooled import COLUMNS, block_folds
 from tvad.kinds import CLIP, FILE, Kinds, parts
 from tvad.temporal.company import NAMES as COMPANY_NAMES
 from tvad.temporal.snippets import COMPANY
@@ -274,6 +276,19 @@ def elsewhere(kinds: Kinds, folder: Path) -> str:
     return f"{folder.name}: {count} windows; named: {told} (in clips: {', '.join(sorted(clips)) or 'none'})"
 
 
+def into(run: Path, features: Path, windows: Sequence[Window], columns: slice, k: int) -> list[Path]:
+    """Kinds beside each head of the folds in `run`, which saw all clips of `features` but those of its fold; nor do
+    these kinds. ValueError where there are no such heads."""
+    heads = sorted(run.glob("fold*"))
+    if not heads:
+        raise ValueError(f"{run}: no folders fold0, fold1, ...; training/temporal/compare.py --out makes them")
+    out = []
+    for head, (_, held) in zip(heads, block_folds(read_videos(features), len(heads)), strict=True):
+        names = {video.name for video in held}
+        out.append(Study.of([w for w in windows if w.clip not in names], columns, k).kinds().save(head))
+    return out
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """See the top of the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -285,10 +300,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--instead", type=Path, metavar="FOLDER", help="as K: drawn clips to train on for their classes"
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"writes {FILE} there")
+    parser.add_argument("--into", type=Path, nargs=2, metavar=("RUN", "F"), help=f"writes {FILE} beside heads of folds")
     given = parser.parse_args(argv)
     try:
         drawn = read_folder(given.instead, whole=False) if given.instead else []
-        study = Study.of(read_folder(given.data), COLUMNS[given.columns], given.folds, drawn)
+        windows = read_folder(given.data)
+        if given.into:
+            run, features = given.into
+            for path in into(run, features, windows, COLUMNS[given.columns], given.folds):
+                print(path)
+            return 0
+        study = Study.of(windows, COLUMNS[given.columns], given.folds, drawn)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
