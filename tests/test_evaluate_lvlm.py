@@ -241,7 +241,7 @@ def test_the_mirror_of_a_mirror_is_the_clip(number: int) -> None:
 
 def test_a_mirrored_clip_has_mirrored_words() -> None:
     seen = 0
-    for number in range(30):
+    for number in range(60):
         truth = sample(8, number).truth
         plain, turned = clip_record(truth), clip_record(mirrored_truth(truth))
         for a, b in zip(plain.targets, turned.targets, strict=True):
@@ -313,7 +313,7 @@ def test_how_the_highest_score_ranks_the_clips(kept: Path) -> None:
 
 
 def test_the_report_is_asked_the_same_and_knows_what_was_found() -> None:
-    drawn = [sample(0, n, Faults(weak=0, missed=0, alarm=0, stray=0, warm=0)) for n in range(24)]
+    drawn = [sample(0, n, Faults(weak=0, missed=0, alarm=0, stray=0, warm=0)) for n in range(60)]
     shown = [Example(s.truth, None, True) for s in drawn]  # type: ignore[arg-type]
     answered = run_spoken(shown, [s.evidence for s in drawn], "report", "train")
     found = report(answered, draws=0)

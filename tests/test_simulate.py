@@ -7,9 +7,10 @@ import pytest
 
 from heatmap.levels import to_score
 from heatmap.tracks import box_iou
-from training.datasets.truth import ANOMALIES
+from training.datasets.truth import ANOMALIES, Target
 from training.lvlm.data import told
 from training.lvlm.heated import WEAK_CHANCE, Faults, Hot, brief, suspects_of, usual_peak, weak_peak
+from training.lvlm.looks import Looked, with_found
 from training.lvlm.scenes import DEEDS, draw_truth
 from training.lvlm.simulate import sample, simulate
 from tvad.classifier import class_names
@@ -17,7 +18,7 @@ from tvad.events import Span
 from tvad.evidence import Evidence
 from tvad.lvlm.view import shown_evidence
 
-FAULTLESS = Faults(1.0, *[0.0] * 15)
+FAULTLESS = Faults(1.0, *[0.0] * 15, found=1.0, invented=0.0, told=0.0)
 
 
 def _boxes_of(truth, target_id, times):
@@ -121,6 +122,22 @@ def test_looks_tell_what_it_is_more_often_than_chance():
                 top = set(np.argsort(-look.astype(float))[:5].tolist())
                 hits[nouns[matched[track.id]] == "cyclist"].append(bool(top & bicycle))
     assert np.mean(hits[True]) > 0.5 > 0.1 > np.mean(hits[False])
+
+
+def test_the_finder_of_people_names_what_nothing_surer_does():
+    person, van = _target("person"), _target("van")
+    vague = Looked(np.zeros(1000), np.zeros((2, 11)), "large object", 0.0, False, False)
+    found = [with_found(vague, t, np.random.default_rng(0), 1.0, 0.0) for t in (person, van, _target("bag"), None)]
+    assert [s.found for s in found] == ["person", "motor vehicle", "", ""]
+    assert [s.label for s in found] == ["person", "motor vehicle", "large object", "large object"]
+    assert with_found(vague, None, np.random.default_rng(0), 0.0, 1.0).found == "person"
+    assert with_found(vague, person, np.random.default_rng(0), 0.0, 1.0) == vague
+    for surer in (vague._replace(label="jean", sure=0.99), vague._replace(label="bicycle", sure=0.2, is_word=True)):
+        assert with_found(surer, person, np.random.default_rng(0), 1.0, 0.0) == surer
+
+
+def _target(noun):
+    return Target(1, noun, None, (), "", {}, "", (), (), ())
 
 
 def test_every_anomaly_has_a_deed_and_comes_up():

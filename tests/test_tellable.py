@@ -4,7 +4,7 @@ from drawn_truths import clip, walk
 
 from training.datasets.records import clip_record
 from training.datasets.truth import UNNAMED
-from training.lvlm.tellable import TOLD, as_followed, tellable
+from training.lvlm.tellable import TOLD, Known, as_followed, tellable
 from tvad.evidence import Motion, Track, TrackBox
 
 RED = {"upper": "red", "lower": "blue"}
@@ -12,7 +12,7 @@ RED = {"upper": "red", "lower": "blue"}
 
 def test_what_is_known_keeps_its_name_and_a_deed_that_shows() -> None:
     truth = clip(walk(1, "cyclist", "cycling", colours=RED), walk(2, "person", "theft", colours=RED, carried="bag"))
-    cyclist, thief = tellable(truth, {1, 2}, {1, 2}).targets
+    cyclist, thief = tellable(truth, Known({1, 2}, {1, 2})).targets
     assert (cyclist.noun, cyclist.anomaly, cyclist.colours) == ("cyclist", "cycling", RED)
     assert (thief.noun, thief.anomaly, thief.carried) == ("person", UNNAMED, "bag")
     assert "theft" not in TOLD
@@ -25,12 +25,19 @@ def test_what_nobody_knows_is_a_person_or_an_object_that_behaves_unusually() -> 
         walk(3, "child", "loitering"),
         walk(4, "person", None, colours=RED),
     )
-    cyclist, van, child, bystander = tellable(truth, set(), {4}).targets
+    cyclist, van, child, bystander = tellable(truth, Known(coloured={4})).targets
     assert (cyclist.noun, cyclist.anomaly, cyclist.colours) == ("person", UNNAMED, {})
     assert (van.noun, van.anomaly) == ("object", UNNAMED)
     assert (child.noun, child.anomaly) == ("person", "loitering")
     assert bystander == truth.targets[3]
-    assert [t.boxes for t in tellable(truth, set(), set()).targets] == [t.boxes for t in truth.targets]
+    assert [t.boxes for t in tellable(truth, Known()).targets] == [t.boxes for t in truth.targets]
+
+
+def test_names_in_the_evidence_are_told() -> None:
+    truth = clip(walk(1, "person", "fighting"), walk(2, "van", "driving"), walk(3, "bus", "driving"))
+    fighter, van, bus = tellable(truth, Known(clear={3}, vehicles={2, 3}, named={1})).targets
+    assert (fighter.noun, fighter.anomaly, fighter.action) == ("person", "fighting", truth.targets[0].action)
+    assert (van.noun, van.anomaly, bus.noun) == ("vehicle", UNNAMED, "bus")
 
 
 STILL = Motion("stays", "still", None, "steady", False, False, 0.0, 0.0)

@@ -24,7 +24,7 @@ from training.lvlm.loop import Options, Training, parse
 from training.lvlm.tuned import IGNORED, Tuned, padding_of, quick
 from tvad.lvlm.adapter import Adapter
 from tvad.lvlm.dialogue import Dialogue
-from tvad.lvlm.slots import GROUPS
+from tvad.lvlm.slots import FIRST_GROUPS, GROUPS
 from tvad.lvlm.tokens import n_tokens
 from tvad.lvlm.view import FACTS
 
@@ -234,6 +234,25 @@ def test_every_name_is_of_a_number() -> None:
     for group, names in NAMES.items():
         assert len(names) <= (GROUPS | FACTS)[group], group
     assert set(KINDS) == {*GROUPS, *FACTS}
+
+
+def test_an_adapter_of_fewer_groups_goes_on_with_all_of_them(folder: Path, start: Path, tmp_path: Path) -> None:
+    whole = Adapter.load(start)
+    last = tuple(GROUPS)[FIRST_GROUPS:]
+    rae = {
+        name: values for name, values in whole.rae.items() if not name.startswith(tuple(f"things.{n}" for n in last))
+    }
+    rae["kind"] = rae["kind"][:FIRST_GROUPS]
+    older = replace(whole.config, rae=replace(whole.config.rae, groups=FIRST_GROUPS))
+    Adapter(older, rae, whole.lora).save(tmp_path / "older")
+    training = _training(_options(tmp_path / "out", tmp_path / "older"), folder)
+    found = training.tuned.adapter()
+    assert found.config.rae.groups == len(GROUPS) and found.rae.keys() == whole.rae.keys()
+    for name, values in rae.items():
+        np.testing.assert_array_equal(found.rae[name][: len(values)] if values.ndim else found.rae[name], values)
+    for name, values in whole.lora.items():
+        np.testing.assert_array_equal(found.lora[name], values)
+    assert np.linalg.norm(found.rae["kind"][FIRST_GROUPS:], axis=1).min() > 0
 
 
 def test_training_learns_what_it_is_shown(folder: Path, start: Path, tmp_path: Path) -> None:

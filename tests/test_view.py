@@ -82,6 +82,32 @@ def test_the_box_vector_has_the_44_numbers_of_the_specification() -> None:
     assert box[26:35].sum() == box[35:].sum() == 1
 
 
+def test_names_of_finder_and_head_have_tokens_of_their_own() -> None:
+    analysis, sight = make_analysis(3)
+    evidence = analysis.evidence
+    kinds = {"normal": 0.1, "Fighting": 0.7, "Arson": 0.2}
+    told = replace(
+        evidence,
+        events=tuple(replace(e, kind="Fighting", class_probs=kinds) for e in evidence.events),
+        tracks=tuple(replace(t, label="motor vehicle", label_confidence=0.75) for t in evidence.tracks),
+    )
+    things = view_of(told, analysis.curves, sight).things
+    np.testing.assert_allclose(things["noun"][0], [0, 1, 0, 0.75])
+    deed, n = things["deed"][0], len(slots.DEEDS)
+    assert deed[: n + 1].argmax() == slots.DEEDS.index("fighting") and deed[: n + 1].sum() == 1
+    shares = dict(zip(slots.DEEDS, deed[n + 1 : -2], strict=True))
+    assert shares["fighting"] == pytest.approx(0.7) and shares["fire"] == pytest.approx(0.2)
+    np.testing.assert_allclose(deed[-2:], [0.1, 1], atol=1e-6)
+    # What is not named says so; what no head looked at says nothing.
+    bare = replace(told, events=tuple(replace(e, kind="unspecified", class_probs={}) for e in told.events))
+    deed = view_of(bare, analysis.curves, sight).things["deed"][0]
+    assert deed[n] == deed.sum() == 1
+    # The groups that adapters without these two read do not change by it.
+    for name in tuple(slots.GROUPS)[: slots.FIRST_GROUPS]:
+        if name not in ("look", "event"):
+            np.testing.assert_array_equal(things[name], view_of(*analysis, sight).things[name], err_msg=name)
+
+
 def read_digits(values: np.ndarray) -> tuple[str, str]:
     """A time as seconds and as a clock, from its one-hot digits."""
     sizes = [10] * slots.TENTHS + list(slots.CLOCK)

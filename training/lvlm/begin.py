@@ -25,8 +25,8 @@ from tvad.lvlm.slots import (
     CHANGES,
     COLOURS,
     COLUMNS,
+    DEEDS,
     DISPLACEMENTS,
-    GROUPS,
     LETTERS,
     MANY,
     PLACES,
@@ -49,6 +49,14 @@ VIDEO = " video"
 LABELS = {
     "person-sized object": " person", "small object": " small object", "large object": " large object",
     "bicycle": " bicycle", "vehicle": " vehicle", "cart": " cart", "scooter": " scooter",
+}  # fmt: skip
+# Of what a head names, the words that say it (training/datasets/qa_words.py).
+DONE = {
+    "cycling": "bicycle", "skating": "skateboard", "driving": "drives", "running": "runs", "fighting": "fights",
+    "falling": "falls", "loitering": "loiters", "abandoned object": "abandoned", "theft": "steals",
+    "wrong way": "wrong way", "jaywalking": "crosses road", "crowd panic": "panic", "climbing": "climbs",
+    "throwing": "throws", "vandalism": "damages", "fire": "burns", "explosion": "explosion",
+    "traffic accident": "accident",
 }  # fmt: skip
 DIGITS = tuple("0123456789")
 COUNTS = (" no", " one", " two", " three", " four", " five", " many")
@@ -88,6 +96,8 @@ NAMES: dict[str, tuple[str, ...]] = {
         for end in ("first", "last")
         for part, words in (("row", ROWS), ("column", COLUMNS))
     },
+    "noun": (" person", " vehicle"),
+    "deed": tuple(f" {DONE[name]}" for name in DEEDS),
 }
 KINDS = {
     "when": " time", "event": " anomaly", "first": " from", "last": " to", "way": " moves", "path": " through",
@@ -96,6 +106,7 @@ KINDS = {
     "entry": " enters", "exit": " leaves", "upright": " moves", "sideways": " moves", "upper": " top",
     "lower": " trousers",
     **{f"{end}_{part}": said for end, said in (("first", " from"), ("last", " to")) for part in ("row", "column")},
+    "noun": " thing", "deed": " does",
 }  # fmt: skip
 
 # Words that say how and whether, beside those of NAMES.
@@ -118,7 +129,7 @@ def begin_with_names(rae: RegionAwareEncoder, table: torch.Tensor, dialogue: Dia
     words = Words(table, dialogue)
     with torch.no_grad():
         _calm(rae, words)
-        for kind, groups, modules in (("fact_kind", FACTS, "facts"), ("kind", GROUPS, "things")):
+        for kind, groups, modules in (("fact_kind", tuple(FACTS), "facts"), ("kind", rae.config.told, "things")):
             if not hasattr(rae, modules):
                 continue
             held: nn.ModuleDict = getattr(rae, modules)

@@ -65,10 +65,14 @@ def load_checkpoint(path: Path, tuned: Tuned, optimiser: torch.optim.Optimizer) 
 
 def put_weights(tuned: Tuned, adapter: Adapter) -> None:
     """The weights of an adapter of the same sizes into a model in training. Matrices of MLPs that the adapter has none
-    of begin anew, changing nothing."""
+    of begin anew, changing nothing; so do groups of numbers that it does not read, as training/lvlm/begin.py says."""
     from tvad.lvlm.lora import lora_weights, set_lora_weights
 
-    tuned.rae.load_state_dict({name: torch.tensor(values) for name, values in adapter.rae.items()})
+    own = tuned.rae.state_dict()
+    held = {name: torch.tensor(values) for name, values in adapter.rae.items()}
+    if (rows := held.get("kind")) is not None:  # a row for each group
+        held["kind"] = torch.cat([rows, own["kind"][len(rows) :].to(rows)])
+    tuned.rae.load_state_dict({**own, **held})
     new = {name: values for name, values in lora_weights(tuned.model).items() if ".mlp." in name}
     set_lora_weights(tuned.model, new | adapter.lora)
 

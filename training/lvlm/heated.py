@@ -37,6 +37,9 @@ class Faults:
     mislabel: float = 0.05  # of the tracks: looks of another thing
     unseen: float = 0.15  # of the tracks: the classifier did not look
     vague: float = 0.5  # of the other tracks: it looked, but does not know what it is
+    found: float = 0.6  # of the people and motor vehicles: the finder of people knows them
+    invented: float = 0.08  # of all else: it takes them for people
+    told: float = 0.35  # of the anomalies: a head tells what kinds there are, this one among them
 
 
 class Hot(NamedTuple):

@@ -71,9 +71,15 @@ def classes_of(noun: str) -> np.ndarray:
     return _bank()[noun]
 
 
+# Whom the finder of people (tvad/people.py) finds, and as what.
+FOUND = dict.fromkeys(("person", "child", "cyclist", "skater"), "person")
+FOUND |= dict.fromkeys(("car", "van", "truck", "bus", "motorcyclist"), "motor vehicle")
+
+
 class Looked(NamedTuple):
     """logits (1000,); colours (2, 11) shares; label, its probability and whether it is one of the anomaly words. clear:
-    whether the classifier knows what the thing is."""
+    whether the classifier knows what the thing is. found: what the finder of people calls it, where that is the label,
+    else ""."""
 
     logits: np.ndarray
     colours: np.ndarray
@@ -81,6 +87,19 @@ class Looked(NamedTuple):
     sure: float
     is_word: bool
     clear: bool
+    found: str = ""
+
+
+def with_found(seen: Looked, target: Target | None, rng: np.random.Generator, found: float, invented: float) -> Looked:
+    """The same, after the finder of people has looked, too: whichever is surer names it (tvad/findings.py), but for
+    anomaly words. found, invented: how often it knows people and motor vehicles, and takes all else for people."""
+    name = FOUND.get(target.noun, "") if target else ""
+    wrong = "person" if rng.random() < invented else ""
+    name = (name if rng.random() < found else "") if name else wrong
+    sure = float(rng.uniform(0.5, 0.98))
+    if not name or seen.is_word or sure <= seen.sure:
+        return seen
+    return seen._replace(label=name, sure=sure, found=name)
 
 
 def looked_at(
@@ -91,8 +110,8 @@ def looked_at(
     vague: float,
     real: Real | None = None,
 ) -> Looked:
-    """What is seen of a thing, or of nothing. mislabel, unseen, vague: how often it looks like another thing, was not
-    looked at, and looks like nothing that the classifier knows, as most people and much else in footage do."""
+    """What the classifier sees of a thing, or of nothing. mislabel, unseen, vague: how often it looks like another
+    thing, was not looked at, and looks like nothing that it knows, as most people and much else in footage do."""
     if target is None or rng.random() < unseen:
         blank = np.zeros(N_CLASSES, np.float32), np.zeros((2, len(BASE_COLOURS)), np.float32)
         return Looked(*blank, _size_label(target, rng), 0.0, False, False)

@@ -31,6 +31,7 @@ from training.lvlm.tuned import Batch, Tuned, padding_of, quick
 from tvad.evidence import write_atomic
 from tvad.lvlm.adapter import Adapter, AdapterConfig
 from tvad.lvlm.lora import LoraConfig
+from tvad.lvlm.slots import GROUPS
 from tvad.lvlm.tokens import RaeConfig
 from tvad.lvlm.view import ViewConfig
 
@@ -158,7 +159,8 @@ class Training:
             adapter = Adapter.load(Path(o.start))
             own = adapter.config
             wider = replace(own.lora, mlp=own.lora.mlp or o.mlp)
-            tuned = Tuned.begin(replace(own, about={}, lora=wider), self.folder, self.dtype)
+            reads = replace(own.rae, groups=len(GROUPS))
+            tuned = Tuned.begin(replace(own, about={}, rae=reads, lora=wider), self.folder, self.dtype)
             put_weights(tuned, adapter)
         else:
             tuned = Tuned.begin(o.config(), self.folder, self.dtype, o.named)

@@ -43,8 +43,8 @@ DEEDS: dict[str, Deed] = {
         ("car", "van", "truck", "bus", "motorcyclist", "golf cart"), "drives where people walk", (0.06, 0.4), weight=3.0
     ),
     "running": Deed(("person", "person", "child"), "runs", (0.12, 0.4), weight=2.0),
-    "fighting": Deed(("person",), "fights", (0.0, 0.02), late=True),
-    "falling": Deed(("person",), "falls down", (0.02, 0.1), late=True),
+    "fighting": Deed(("person",), "fights", (0.0, 0.02), late=True, weight=5.0),
+    "falling": Deed(("person",), "falls down", (0.02, 0.1), late=True, weight=4.0),
     "loitering": Deed(("person", "person", "child"), "stands around", (0.0, 0.015), weight=1.5),
     "abandoned object": Deed(("bag", "suitcase", "backpack", "box"), "was left behind", (0.0, 0.0), weight=1.5),
     "theft": Deed(("person",), "takes something and leaves", (0.05, 0.2), late=True, weight=0.5),

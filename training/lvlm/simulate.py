@@ -22,13 +22,15 @@ from heatmap.levels import to_rarity, to_score
 from heatmap.motion import cell_path, describe_motion, entry_exit
 from training.datasets.truth import ClipTruth
 from training.lvlm.heated import THRESHOLD, Faults, Hot, brief, heated, paint, stray, suspects_of, usual_peak, weak_peak
-from training.lvlm.looks import Looked, Real, looked_at
+from training.lvlm.looks import Looked, Real, looked_at, with_found
+from training.lvlm.named import knows, told_of
 from training.lvlm.scenes import BASE_COLOURS, draw_truth
-from training.lvlm.tellable import tellable
+from training.lvlm.tellable import Known, tellable
 from tvad.classifier import N_CLASSES
 from tvad.events import Span, find_events
 from tvad.evidence import Curves, Event, Evidence, Motion, Track, TrackBox, VideoMeta
 from tvad.findings import confidence, summarise
+from tvad.kinds import FALLING
 from tvad.sight import EVERY_S, GRID, Sight
 
 PATCH_CHANNELS = 152
@@ -45,11 +47,13 @@ class Sample(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """matched: as in Sample; known, coloured: ids of targets, as tellable wants them."""
+    """matched: as in Sample; the others: ids of targets, as tellable's Known wants them."""
 
     matched: dict[int, int]
-    known: set[int]
+    clear: set[int]
     coloured: set[int]
+    vehicles: set[int]
+    named: set[int]
 
 
 def simulate(seed: int, faults: Faults | None = None, split: str = "train") -> Iterator[Sample]:
@@ -137,7 +141,7 @@ def _conclude(
         events, tracks, kept, told = _told(suspects, [moment], truth, times, peak, faults, rng, real)
     else:
         events, tracks, kept, told = _told(shown, spans, truth, times, peak, faults, rng, real)
-    truth = tellable(truth, told.known, told.coloured)
+    truth = tellable(truth, Known(told.clear, told.coloured, told.vehicles, told.named))
     source_times = np.arange(round(truth.duration_s * truth.fps)) / truth.fps
     scores = to_score(np.interp(source_times, times, rarity))
     parts = _parts(scores, [e for e in events if spans], truth.duration_s, faults, rng)
@@ -192,31 +196,40 @@ def _told(
     tracks: list[Track] = []
     looks, colours = [], []
     words: dict[int, bool] = {}
-    out = _Told({}, set(), set())
+    out = _Told({}, set(), set(), set(), set())
     by_id = {t.id: t for t in truth.targets}
     for piece in hot:
         number = len(tracks) + 1
         target = by_id.get(piece.target)
         seen = looked_at(target, rng, faults.mislabel, faults.unseen, faults.vague, real)
+        seen = with_found(seen, target, rng, faults.found, faults.invented)
         tracks.append(_track(number, piece, times, truth, seen))
         looks.append(seen.logits)
         colours.append(seen.colours)
         words[number] = seen.is_word
         if target is not None:
             out.matched[number] = target.id
-            out.known.update([target.id] if seen.clear else [])
+            out.clear.update([target.id] if seen.clear else [])
             out.coloured.update([target.id] if seen.colours.any() else [])
+            out.vehicles.update([target.id] if seen.found == "motor vehicle" else [])
     events: list[Event] = []
+    kinds = knows({t.anomaly for t in truth.anomalous if t.anomaly}, rng, faults.told)
     for span in spans:
         a, b, p = (float(times[i]) for i in (span.start, span.end, span.peak))
         own = [t for t in tracks if t.start_s <= b and t.end_s >= a]
         own.sort(key=lambda t: -sum(box.score for box in t.boxes if a <= box.t_s <= b))
         own = own[:5]
         word = own[0].label if own and words[own[0].id] else None
-        kind = word or ("unusual movement", "unusual appearance", "unusual appearance and movement")[rng.integers(3)]
+        there = [t for t in truth.anomalous if t.anomalous_s[0][0] <= b and t.anomalous_s[-1][1] >= a]
+        said = told_of({t.anomaly for t in there if t.anomaly}, kinds, rng)
+        out.named.update(t.id for t in there if t.anomaly == said.name)
+        word = None if said.name == FALLING else word
+        usual = ("unusual movement", "unusual appearance", "unusual appearance and movement")[rng.integers(3)]
+        kind = word or (said.name if said.named else usual)
         raised = ("memory", "words") if word else (("memory",), ("decoder",), ("memory", "decoder"))[rng.integers(3)]
         score = round(float(peak[span.peak]), 4)
-        events.append(Event(len(events) + 1, a, b, p, score, kind, tuple(t.id for t in own), raised))
+        ids = tuple(t.id for t in own)
+        events.append(Event(len(events) + 1, a, b, p, score, kind, ids, raised, said.name, dict(said.probs)))
     return events, tracks, _stacked(looks, colours), out
 
 

@@ -10,7 +10,7 @@ Next: training/lvlm/data.py
 """
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,10 +27,21 @@ TOLD_OF_ANYONE = frozenset({"loitering", "crowd panic"})
 UNUSUAL = "behaves unusually"
 
 
-def tellable(truth: ClipTruth, known: Container[int], coloured: Container[int]) -> ClipTruth:
-    """The truth of a clip as far as its evidence can tell. known: ids of the targets that the classifier knows;
-    coloured: of those whose colours were seen. What has no track is left as it is: nothing is asked of it."""
-    return replace(truth, targets=tuple(_told(t, t.id in known, t.id in coloured) for t in truth.targets))
+@dataclass(frozen=True)
+class Known:
+    """What the evidence tells of the targets, by their ids. clear: the classifier knows them; coloured: their colours
+    were seen; vehicles: the finder of people calls them so; named: their deed has its name in the evidence."""
+
+    clear: Container[int] = ()
+    coloured: Container[int] = ()
+    vehicles: Container[int] = ()
+    named: Container[int] = ()
+
+
+def tellable(truth: ClipTruth, known: Known) -> ClipTruth:
+    """The truth of a clip as far as its evidence can tell. What has no track is left as it is: nothing is asked of
+    it."""
+    return replace(truth, targets=tuple(_told(t, known) for t in truth.targets))
 
 
 def as_followed(truth: ClipTruth, tracks: Sequence[Track], matched: Mapping[int, int]) -> ClipTruth:
@@ -54,16 +65,20 @@ def _followed(target: Target, tracks: Sequence[Track], matched: Mapping[int, int
     )
 
 
-def _told(target: Target, known: bool, coloured: bool) -> Target:
+def _told(target: Target, known: Known) -> Target:
     if target.anomaly is None:
         return target
-    noun = target.noun if known else "person" if target.noun in DRESSED else "object"
-    told = target.anomaly in TOLD if known else target.anomaly in TOLD_OF_ANYONE and noun == "person"
+    clear = target.id in known.clear
+    noun = target.noun if clear else "person" if target.noun in DRESSED else "object"
+    if target.id in known.vehicles and not clear:
+        noun = "vehicle"
+    told = target.anomaly in TOLD if clear else target.anomaly in TOLD_OF_ANYONE and noun == "person"
+    told = told or target.id in known.named
     return replace(
         target,
         noun=noun,
         anomaly=target.anomaly if told else UNNAMED,
         action=target.action if told else UNUSUAL,
-        colours=target.colours if coloured else {},
-        carried=target.carried if known else "",
+        colours=target.colours if target.id in known.coloured else {},
+        carried=target.carried if clear else "",
     )

@@ -15,6 +15,7 @@ import numpy as np
 
 from tvad.evidence import write_atomic
 from tvad.lvlm.lora import Change, LoraConfig, add_lora, is_target, lora_weights, same_shapes, set_lora_weights, whole
+from tvad.lvlm.slots import FIRST_GROUPS
 from tvad.lvlm.tokens import RaeConfig, embed, shapes
 from tvad.lvlm.view import View, ViewConfig
 from tvad.weights import MissingWeights
@@ -55,6 +56,7 @@ class AdapterConfig:
             view = dict(rae.pop("view"))
             view["grid"] = tuple(view["grid"])
             lora = LoraConfig(**raw.pop("lora"))
+            rae.setdefault("groups", FIRST_GROUPS)
             return cls(**raw, rae=RaeConfig(**rae, view=ViewConfig(**view)), lora=lora)
         except AdapterError:
             raise

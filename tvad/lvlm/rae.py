@@ -97,8 +97,8 @@ class RegionAwareEncoder(nn.Module):
             self.facts = nn.ModuleDict({name: _mlp(size, small, width) for name, size in FACTS.items()})
             self.fact_kind = nn.Parameter(0.5 * torch.randn(len(FACTS), width))
         if config.things:
-            self.things = nn.ModuleDict({name: _mlp(size, small, width) for name, size in GROUPS.items()})
-            self.kind = nn.Parameter(0.5 * torch.randn(len(GROUPS), width))
+            self.things = nn.ModuleDict({name: _mlp(GROUPS[name], small, width) for name in config.told})
+            self.kind = nn.Parameter(0.5 * torch.randn(config.groups, width))
             self.place = nn.Parameter(0.5 * torch.randn(config.view.slots, width))
             self.gate = nn.Parameter(torch.tensor(float(config.gate)))
 
@@ -122,9 +122,11 @@ class RegionAwareEncoder(nn.Module):
             read = torch.stack([self.facts[name](batch.facts[name]) for name in FACTS], 1)
             add(_normed(_normed(read) + self.fact_kind) * self.scale, None)
         if self.config.things and (slots := batch.things["when"].shape[1]):
-            read = torch.stack([self.things[name](batch.things[name]) for name in GROUPS], 2)  # (B, S, groups, D)
+            read = torch.stack(
+                [self.things[name](batch.things[name]) for name in self.config.told], 2
+            )  # (B, S, groups, D)
             told = _normed(_normed(read) + self.kind + self.place[:slots, None])
-            add(told.flatten(1, 2) * self.scale * self.gate, batch.n_things, len(GROUPS))
+            add(told.flatten(1, 2) * self.scale * self.gate, batch.n_things, self.config.groups)
         return _packed(torch.cat(parts, 1), torch.cat(there, 1))
 
     def _pictures(self, visual: torch.Tensor) -> torch.Tensor:

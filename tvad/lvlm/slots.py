@@ -24,8 +24,19 @@ PARTS = ("memory", "decoder", "words")
 SIZES = ("small", "medium-sized", "large")
 SPEEDS = (0.005, SLOW, 0.05, 0.1, 0.2, QUICK, 0.5)  # frame diagonals per second; borders of the one-hot
 LETTERS = 64  # places of a hashed name
-UNUSUAL = "unusual movement"  # what an event of a named kind is here: the adapters have learned no such names
-AS_SIZE = {"person": "person-sized object", "motor vehicle": "large object"}  # nor such names of things
+UNUSUAL = "unusual movement"  # what an event of a named kind is in its own group; the name is in "deed" ...
+AS_SIZE = {"person": "person-sized object", "motor vehicle": "large object"}  # ... and such a thing's in "noun"
+SEEN = ("person", "motor vehicle", "none")  # names of the finder of people (tvad/crowd.py)
+DEEDS = (
+    "cycling", "skating", "driving", "running", "fighting", "falling", "loitering", "abandoned object", "theft",
+    "wrong way", "jaywalking", "crowd panic", "climbing", "throwing", "vandalism", "fire", "explosion",
+    "traffic accident",
+)  # fmt: skip
+# What a head that was trained on UCF-Crime calls them.
+ALIASES = {
+    "arson": "fire", "burglary": "theft", "roadaccidents": "traffic accident", "robbery": "theft",
+    "shoplifting": "theft", "stealing": "theft",
+}  # fmt: skip
 CLASSES = 1000
 GREYS = 3  # the first of the colour terms: black, grey, white
 STEPS = 4  # cells of a path that are told in order
@@ -62,7 +73,10 @@ GROUPS: dict[str, int] = {
     **{
         f"{end}_{part}": len(words) for end in ("first", "last") for part, words in (("row", ROWS), ("column", COLUMNS))
     },
-}  # name -> how many numbers
+    "noun": len(SEEN) + 1,
+    "deed": len(DEEDS) + 1 + len(DEEDS) + 2,
+}  # name -> how many numbers; new ones come last
+FIRST_GROUPS = list(GROUPS).index("noun")  # how many an adapter reads that does not say
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,7 @@ def features(slot: Slot, evidence: Evidence, sight: Sight) -> dict[str, np.ndarr
     if slot.event is not None:
         out["event"] = _event(slot, slot.event, evidence)
         out["when"] = _when(slot.event.start_s, slot.event.end_s, length_s)
+        out["deed"] = _deed(slot.event)
         out |= _spelled(slot.event.start_s, slot.event.end_s)
     if (track := slot.track) is None:
         return out
@@ -120,6 +135,7 @@ def features(slot: Slot, evidence: Evidence, sight: Sight) -> dict[str, np.ndarr
         "box": track_vector(track, size_wh, length_s, (first, last)),
         "look": _look(track, sight.looks[row] if known else np.zeros(CLASSES)),
         "colour": _colour(track, sight.colours[row] if known else np.zeros((2, COLOURS))),
+        "noun": _noun(track),
         "entry": one_hot(BORDERS, track.entry or "none"),
         "exit": one_hot(BORDERS, track.exit or "none"),
     }
@@ -235,6 +251,29 @@ def _event(slot: Slot, event: Event, evidence: Evidence) -> np.ndarray:
             [float(slot.main), float(slot.track is not None)],
         ]
     )
+
+
+def _deed(event: Event) -> np.ndarray:
+    """Which of DEEDS it is called, or none; how likely each is, that it is nothing of the kind, and whether anything
+    told them apart."""
+    probs = np.zeros(len(DEEDS))
+    for name, share in event.class_probs.items():
+        probs += share * one_hot(DEEDS, _deed_of(name))
+    named = _deed_of(event.kind)
+    known = float(bool(event.class_probs))
+    named = named if named in DEEDS else "none"
+    return np.concatenate([one_hot((*DEEDS, "none"), named), probs, [max(known - probs.sum(), 0.0), known]])
+
+
+def _deed_of(kind: str) -> str:
+    name = kind.strip().lower()
+    return ALIASES.get(name, name)
+
+
+def _noun(track: Track) -> np.ndarray:
+    """What the finder of people calls it, and how sure it is."""
+    name = track.label if track.label in SEEN else "none"
+    return np.append(one_hot(SEEN, name), track.label_confidence if name != "none" else 0.0)
 
 
 def _way(track: Track) -> np.ndarray:

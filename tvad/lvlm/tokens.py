@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tvad.lvlm.slots import GROUPS
+from tvad.lvlm.slots import FIRST_GROUPS, GROUPS
 from tvad.lvlm.view import CELLS, CHANNELS, FACTS, View, ViewConfig
 
 CONVS = (16, 32, 64)
@@ -22,7 +22,8 @@ class RaeConfig:
 
     width: D of the language model. hidden: between the two layers of an MLP; hidden_things: of those that read a group.
     base: learned tokens repeated with every slice. delta: only changes of the heat go in, not the heat. things: whether
-    tracks and events have tokens. gate: what those are multiplied by before training, 0 or 1.
+    tracks and events have tokens. gate: what those are multiplied by before training, 0 or 1. groups: how many of
+    GROUPS they have. ValueError for a number that there is not.
     """
 
     view: ViewConfig = field(default_factory=ViewConfig)
@@ -33,6 +34,16 @@ class RaeConfig:
     delta: bool = False
     things: bool = True
     gate: float = 1.0
+    groups: int = len(GROUPS)
+
+    def __post_init__(self) -> None:
+        if not FIRST_GROUPS <= self.groups <= len(GROUPS):
+            raise ValueError(f"{self.groups} groups of tokens; this program has {FIRST_GROUPS} to {len(GROUPS)}")
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Names of the groups."""
+        return tuple(GROUPS)[: self.groups]
 
     @property
     def maps(self) -> int:
@@ -57,7 +68,7 @@ PAPER = RaeConfig(
 
 def n_tokens(config: RaeConfig, view: View) -> int:
     """Embeddings that a view becomes: pictures, then base, region and global of every step, then facts and things."""
-    things = len(GROUPS) * view.n_things if config.things else 0
+    things = config.groups * view.n_things if config.things else 0
     pictures = CELLS * len(view.visual) if config.view.pictures else 0
     return pictures + config.steps * (config.base + REGIONS + 1) + len(view.facts) + things
 
@@ -75,8 +86,8 @@ def shapes(config: RaeConfig) -> dict[str, tuple[int, ...]]:
         out["fact_kind"] = (len(FACTS), config.width)
         mlps |= {f"facts.{name}": (size, config.hidden_things) for name, size in FACTS.items()}
     if config.things:
-        out |= {"gate": (), "kind": (len(GROUPS), config.width), "place": (config.view.slots, config.width)}
-        mlps |= {f"things.{name}": (size, config.hidden_things) for name, size in GROUPS.items()}
+        out |= {"gate": (), "kind": (config.groups, config.width), "place": (config.view.slots, config.width)}
+        mlps |= {f"things.{name}": (size, config.hidden_things) for name, size in GROUPS.items() if name in config.told}
     for name, (size, hidden) in mlps.items():
         out |= {f"{name}.0.weight": (hidden, size), f"{name}.0.bias": (hidden,)}
         out |= {f"{name}.2.weight": (config.width, hidden), f"{name}.2.bias": (config.width,)}
@@ -103,7 +114,7 @@ def embed(config: RaeConfig, weights: Mapping[str, np.ndarray], view: View) -> n
     scaled = np.concatenate(out) * w["scale"]
     if not config.things or not view.n_things:
         return scaled
-    read = np.stack([_mlp(w, f"things.{name}", view.things[name]) for name in GROUPS], 1)  # (S, groups, D)
+    read = np.stack([_mlp(w, f"things.{name}", view.things[name]) for name in config.told], 1)  # (S, groups, D)
     told = _normed(_normed(read) + w["kind"] + w["place"][: view.n_things, None])
     return np.concatenate([scaled, told.reshape(-1, config.width) * w["scale"] * w["gate"]])
 
