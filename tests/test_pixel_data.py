@@ -69,6 +69,26 @@ def test_clips_of_the_distributed_layout(folders: Path) -> None:
     assert [clip.name for clip in ped2(folders, "train")] == ["Train001"]
 
 
+def test_touching_things_of_synthetic_clips_are_tracks_of_their_own(tmp_path: Path) -> None:
+    ids = np.zeros((12, 240, 320), np.uint8)
+    ids[2:, 50:80, 40:60], ids[4:, 50:80, 60:90], ids[:, 200:220, 10:30] = 1, 2, 3
+    times = np.arange(12) / 12.0
+    first, second = (walk(n, start_s=start, end_s=11 / 12) for n, start in ((1, 2 / 12), (2, 4 / 12)))
+    clip(first, second, walk(3, anomaly=None)).save(tmp_path / "0001.truth.json")
+    (tmp_path / "0001.mp4").touch()
+    np.savez_compressed(tmp_path / "0001.ids.npz", ids=ids, times_s=times)
+    (found,) = synthetic(tmp_path)
+    tracks = tracks_of_masks(found.instances())
+    assert [sorted(track) for track in tracks] == [list(range(2, 12)), list(range(4, 12))]
+    assert tracks[1][7] == (60.0, 50.0, 89.0, 79.0)
+    assert len(tracks_of_masks(mask for piece in found.masks() for mask in piece)) == 1  # one component
+
+
+def test_without_ids_masks_are_the_instances(videos: Path) -> None:
+    clip = next(iter(ped2(videos)))
+    assert np.array_equal(np.stack(list(clip.instances())), MASKS)
+
+
 def test_what_is_missing_is_named(videos: Path) -> None:
     with pytest.raises(DataError, match=r"no clips \['09'\].*known: 01, 02"):
         ped2(videos, clips=["01", "09"])

@@ -50,6 +50,13 @@ class GroundTruthClip:
         read = _masks_in_folder if self.mask_source.is_dir() else _masks_in_npz
         return read(self.mask_source, chunk)
 
+    def instances(self) -> Iterator[np.ndarray]:
+        """Of every frame (H, W): bool masks, or where the truth tells things apart, their ids, 0 for what is ordinary.
+        What `tracks_of_masks` makes tracks of. Raises DataError."""
+        if self.mask_source is not None and self.mask_source.name.endswith(IDS):
+            return (ids for piece in _instances_of_ids(self.mask_source, CHUNK_FRAMES) for ids in piece)
+        return (mask for piece in self.masks() for mask in piece)
+
     def frame_labels(self, n_frames: int | None = None) -> np.ndarray:
         """(T,) int8, 1 where a frame's mask is not empty. Reads all masks.
 
@@ -115,12 +122,17 @@ def synthetic(root: str | Path, clips: Sequence[str] | None = None) -> list[Grou
 
 def _masks_of_ids(path: Path, chunk: int) -> Iterator[np.ndarray]:
     """Where the instances are that are anomalous at a moment."""
+    return (piece > 0 for piece in _instances_of_ids(path, chunk))
+
+
+def _instances_of_ids(path: Path, chunk: int) -> Iterator[np.ndarray]:
+    """Ids (t, H, W) of the instances that are anomalous at a moment, 0 elsewhere."""
     truth = ClipTruth.load(path.with_name(path.name.removesuffix(IDS) + TRUTH))
     with np.load(path, allow_pickle=False) as held:
         ids, times_s = held["ids"], held["times_s"]
     for first in range(0, len(ids), chunk):
         rows = range(first, min(first + chunk, len(ids)))
-        yield np.stack([truth.mask(ids[i], float(times_s[i])) for i in rows])
+        yield np.stack([ids[i] * truth.mask(ids[i], float(times_s[i])) for i in rows])
 
 
 def _video_clip(video: Path, masks: Path, split: str) -> GroundTruthClip:

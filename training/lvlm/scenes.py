@@ -54,8 +54,8 @@ DEEDS: dict[str, Deed] = {
     "climbing": Deed(("person",), "climbs over a fence", (0.02, 0.06), weight=0.5),
     "throwing": Deed(("person",), "throws an object", (0.0, 0.05), late=True, weight=0.5),
     "vandalism": Deed(("person",), "damages property", (0.0, 0.02), late=True, weight=0.5),
-    "fire": Deed(("fire",), "burns", (0.0, 0.0)),
-    "explosion": Deed(("explosion",), "explodes", (0.0, 0.0), late=True, weight=0.5),
+    "fire": Deed(("fire",), "burns", (0.0, 0.0), weight=2.5),
+    "explosion": Deed(("explosion",), "explodes", (0.0, 0.0), late=True),
     "traffic accident": Deed(("car",), "collides", (0.05, 0.25), late=True, weight=0.5),
 }
 ORDINARY = (
