@@ -197,7 +197,7 @@ class Training:
                 group["lr"] = rate * share
             losses.append(self._step([next(batches) for _ in range(o.accumulate)]))
             p.step += 1
-            p.spent_s = time.monotonic() - began
+            p.spent_s = self._agreed(time.monotonic() - began)
             if p.step % 10 == 0 or p.step == 1:
                 self._log(losses, share)
                 losses = []
@@ -208,6 +208,14 @@ class Training:
                 self.validate()
                 began = time.monotonic() - p.spent_s  # validation costs no training time
         return self._finish()
+
+    def _agreed(self, spent_s: float) -> float:
+        """The main process's time in all of them: else one stops for --minutes while another waits for its step."""
+        if self.accelerator.num_processes == 1:
+            return spent_s
+        from accelerate.utils import broadcast
+
+        return float(broadcast(torch.tensor(spent_s, dtype=torch.float64, device=self.accelerator.device)))
 
     def _step(self, parts: list[Batch]) -> float:
         total = 0.0
