@@ -5,7 +5,8 @@
 
 Every clip is analysed once, without a scene, and asked "Is there any anomaly in the video?" in each way, or what
 --question says. The verdict is the answer's first word; "not sure" before it is counted, and the word still taken. An
-answer without such a word has the model's verdict of the first step (chat/session.py), or that of the events.
+answer without such a word has the model's verdict of the first step (chat/session.py), or that of the events. Of those
+with a yes it is counted, too, what things and deeds they name in their own words.
 
 The temporal head that is shipped was trained on the fights. --folds takes heads of `python -m training.temporal.compare
 F --blocks` instead, RUN/fold0 and on: each clip is judged by the one that has not seen its fold.
@@ -13,6 +14,7 @@ F --blocks` instead, RUN/fold0 and on: each clip is judged by the one that has n
 
 import argparse
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from chat.session import Answer
 from training.answer_sets import SETS
 from training.datasets.weak import read_videos
 from training.metrics import auc
+from training.slots import slots
 from training.temporal.pooled import block_folds
 from tvad.api import analyze, open_session
 from tvad.detector import Detector
@@ -65,14 +68,26 @@ class Said:
     yes: list[bool] = field(default_factory=list)
     unsure: int = 0
     sure: list[float] = field(default_factory=list)  # probabilities of "yes", where the way gives any
+    names: dict[bool, Counter[str]] = field(default_factory=lambda: {True: Counter(), False: Counter()})
 
-    def add(self, answer: Answer, has_events: bool) -> None:
+    def add(self, answer: Answer, has_events: bool, anomalous: bool) -> None:
+        """anomalous: the truth, by which `names` are counted apart."""
         verdict = VERDICT.match(answer.text)
         said = verdict["word"].lower() == "yes" if verdict else answer.verdict
         self.yes.append(has_events if said is None else said)
         self.unsure += answer.text.startswith("[Not sure")
         if answer.yes is not None:
             self.sure.append(answer.yes)
+        if self.yes[-1]:
+            told = slots(answer.text)
+            self.names[anomalous].update([*told.get("noun", ()), *told.get("action", ())] or ["nothing"])
+
+    def named(self) -> Iterator[str]:
+        """A line for the anomalous clips and one for the ordinary ones: how many answers name what."""
+        for anomalous, names in self.names.items():
+            if names:
+                counts = ", ".join(f"{name} {count}" for name, count in names.most_common())
+                yield f"    named in a yes to {'anomalous' if anomalous else 'ordinary'} clips: {counts}"
 
 
 def _rows(
@@ -86,7 +101,7 @@ def _rows(
             session = open_session(analysis, way)
             for _ in session.ask(question):
                 pass
-            said[way].add(session.last, analysis.evidence.has_anomaly)
+            said[way].add(session.last, analysis.evidence.has_anomaly, anomalous)
             if table:
                 right = "right" if said[way].yes[-1] == anomalous else "wrong"
                 yield f"{path.parent.name}/{path.name}: {way} {right}, score {peaks[-1]:.3f}: {session.last.text}"
@@ -103,6 +118,7 @@ def _rows(
         if len(found.sure) == len(truth):
             line += f"; not sure of {found.unsure}; AUC of its probability {auc(np.array(found.sure), truth):.3f}"
         yield line
+        yield from found.named()
 
 
 class Analysed:
