@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,6 +167,30 @@ def test_ablations_change_the_odds_and_leave_the_model_as_it_was(tuned, examples
         assert np.abs(values - whole).max() > 1e-6, name
     assert np.ptp(odds["blind"]) < 1e-4  # nothing tells one clip from another
     np.testing.assert_array_equal(whole, answers_to(tuned, RAE, asked)[1])
+
+
+def test_names_are_kept_back_or_of_another_and_nothing_else_is_changed() -> None:
+    drawn = [e for e in (Simulated(RAE)[n] for n in range(60)) if e.view.n_things]
+    bare, wrong = ablate.without_names(drawn), ablate.with_wrong_names(drawn)
+    nouns, deeds = Counter(), Counter()
+    for example, first, second in zip(drawn, bare, wrong, strict=True):
+        things = example.view.things
+        for name, values in things.items():
+            same = name not in ("noun", "deed")
+            assert np.array_equal(values, first.view.things[name]) or not same, name
+            assert np.array_equal(values, second.view.things[name]) or not same, name
+        assert not first.view.things["noun"][:, :2].any() and not first.view.things["deed"][:, :18].any()
+        changed = second.view.things
+        for n in range(example.view.n_things):
+            nouns[things["noun"][n][:3].argmax(), changed["noun"][n][:3].argmax()] += things["noun"][n].any()
+            if things["deed"][n][:18].any():
+                deeds["named"] += 1
+                assert things["deed"][n][:18].argmax() != changed["deed"][n][:18].argmax()
+            told = things["deed"][n][19:37]
+            assert sorted(told) == sorted(changed["deed"][n][19:37])
+            deeds["likely"] += bool(told.any() and told.argmax() != changed["deed"][n][19:37].argmax())
+    assert {(a, b) for (a, b), count in nouns.items() if count} == {(0, 1), (1, 2), (2, 0)}
+    assert min(deeds["named"], deeds["likely"]) > 5
 
 
 def test_another_clip_is_of_the_other_kind(examples) -> None:

@@ -8,6 +8,7 @@
     other         those of another clip
     shuffled      its own, in random order
     no things     without tokens of tracks and events; no heat: with the heat of a quiet clip
+    no names      what the finder of people and a head call things and events is kept back; wrong names: it is another's
     true heat     the heat of the truth instead of the detector's
     no adapter    the language model without its low-rank matrices
     report, text  answers from the evidence, and of the bare language model that is told of it (simulated clips only)
@@ -36,6 +37,7 @@ from tvad.evidence import Evidence
 from tvad.explainer import open_explainer
 from tvad.lvlm.adapter import Adapter
 from tvad.lvlm.rae import Embedded
+from tvad.lvlm.slots import DEEDS, SEEN
 from tvad.lvlm.tokens import RaeConfig
 from tvad.lvlm.view import LEAST, View
 
@@ -110,6 +112,42 @@ def without_heat(examples: Sequence[Example]) -> list[Example]:
     ]
 
 
+def without_names(examples: Sequence[Example]) -> list[Example]:
+    """Nothing bears a name: as if nobody had looked for people, and no head told kinds apart."""
+
+    def unnamed(groups: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        noun, deed = (np.zeros_like(groups[name]) for name in ("noun", "deed"))
+        noun[:, len(SEEN) - 1] = groups["noun"].any(1)
+        deed[:, len(DEEDS)] = groups["deed"].any(1)
+        return {"noun": noun, "deed": deed}
+
+    return _renamed(examples, unnamed)
+
+
+def with_wrong_names(examples: Sequence[Example]) -> list[Example]:
+    """People are called motor vehicles, these nothing, and what is nothing people; every deed has the name and the
+    probability of another one."""
+
+    def wrong(groups: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        noun, deed = groups["noun"].copy(), groups["deed"].copy()
+        noun[:, : len(SEEN)] = np.roll(noun[:, : len(SEEN)], 1, 1)
+        after = len(DEEDS) // 2
+        for first in (0, len(DEEDS) + 1):  # one-hot name, then "none"; then probabilities
+            rows = slice(first, first + len(DEEDS))
+            deed[:, rows] = np.roll(deed[:, rows], after, 1)
+        return {"noun": noun, "deed": deed}
+
+    return _renamed(examples, wrong)
+
+
+def _renamed(
+    examples: Sequence[Example], change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+) -> list[Example]:
+    return [
+        Example(e.truth, replace(e.view, things={**e.view.things, **change(e.view.things)}), e.traced) for e in examples
+    ]
+
+
 def with_true_heat(examples: Sequence[Example]) -> list[Example]:
     """The heat maps are high exactly on what is anomalous."""
 
@@ -149,10 +187,12 @@ EXAMPLES: dict[str, Callable[[Sequence[Example]], list[Example]]] = {
     "other": of_another,
     "no things": without_things,
     "no heat": without_heat,
+    "no names": without_names,
+    "wrong names": with_wrong_names,
     "true heat": with_true_heat,
 }
 CHANGES: dict[str, Change] = {"zeroed": zeroed, "shuffled": shuffled}
-NAMES = ("whole", "zeroed", "blind", "other", "shuffled", "no things", "no heat", "true heat", "no adapter")
+NAMES = ("whole", *CHANGES, "blind", *EXAMPLES, "no adapter")
 EVERY = (*NAMES, *SPOKEN)
 
 
