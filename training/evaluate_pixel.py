@@ -52,14 +52,14 @@ MODES: dict[str, tuple[bool, tuple[str, ...]]] = {
 
 @dataclass
 class Result:
-    """Figures of one mode, gathered clip by clip."""
+    """Figures of one mode, gathered clip by clip; those of regions for each cut."""
 
-    region_at: float
+    cuts: Sequence[float] = (REGION_AT,)
     labels: list[np.ndarray] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
     raw: list[np.ndarray] = field(default_factory=list)
     pixels: PixelAuroc = field(default_factory=PixelAuroc)
-    regions: list[list[FrameRegion]] = field(default_factory=list)
+    regions: dict[float, list[list[FrameRegion]]] = field(default_factory=dict)
     truth: list[list[dict]] = field(default_factory=list)
     segmenter: Segmenter | None = None
 
@@ -72,16 +72,18 @@ class Result:
             self.raw.append(np.interp(curves.times_s, curves.heat_times_s, raw))
         at = np.abs(curves.times_s[:, None] - curves.heat_times_s[None]).argmin(1)  # sampled frame of each source frame
         self.pixels.add(upsample(curves.heat[at], size_hw), masks)
-        refiner = (self.segmenter, VideoReader(clip.video, fps, max_side=MAX_SIDE_PX)) if self.segmenter else None
-        self.regions.append(regions_of(curves, size_hw, self.region_at, at, refiner))
+        for cut in self.cuts:
+            refiner = (self.segmenter, VideoReader(clip.video, fps, max_side=MAX_SIDE_PX)) if self.segmenter else None
+            self.regions.setdefault(cut, []).append(regions_of(curves, size_hw, cut, at, refiner))
         self.truth.append(tracks_of_masks(clip.instances()))
 
     def figures(self) -> np.ndarray:
-        """In the order of FIGURES; raw is nan where it was not asked for."""
-        found = rbdc_tbdc(self.regions, self.truth, [len(x) for x in self.labels])
+        """(cuts, FIGURES); raw is nan where it was not asked for."""
         raw = micro_auc(self.raw, self.labels) if self.raw else np.nan
         macro = macro_auc(self.scores, self.labels, pad=True)
-        return np.array([micro_auc(self.scores, self.labels), raw, macro, self.pixels.value(), found.rbdc, found.tbdc])
+        plain = [micro_auc(self.scores, self.labels), raw, macro, self.pixels.value()]
+        frames = [len(x) for x in self.labels]
+        return np.array([[*plain, *rbdc_tbdc(self.regions[cut], self.truth, frames)] for cut in self.cuts])
 
 
 def regions_of(
@@ -123,11 +125,11 @@ def evaluate(
     seed: int = 0,
     scenes: Mapping[str, Path] | None = None,
     segmenter: Segmenter | None = None,
-    region_at: float = REGION_AT,
+    cuts: Sequence[float] = (REGION_AT,),
 ) -> Result:
     """All clips in one mode. scenes: the scene file of each clip by its name, where they have their own."""
     detector = replace(Detector.from_settings(settings), seed=seed)
-    result = Result(region_at, segmenter=segmenter)
+    result = Result(cuts, segmenter=segmenter)
     for clip in clips:
         if scenes is not None:
             own = replace(settings, scene=str(scenes[clip.name]))
@@ -170,7 +172,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--synthetic", action="store_true", help="root holds synthetic clips")
     parser.add_argument("--sam", help="SAM's weights, a .safetensors file or a folder")
-    parser.add_argument("--region-at", type=float, default=REGION_AT, help="score from which heat is a region")
+    help = f"scores from which heat is a region, a line each; {REGION_AT} if not given"
+    parser.add_argument("--region-at", type=float, nargs="+", default=[REGION_AT], help=help)
     given = parser.parse_args()
     segmenter = open_segmenter(given.sam) if given.sam else None
     clips = synthetic(given.root, given.clips) if given.synthetic else list(ped2(given.root, "test", given.clips))
@@ -184,7 +187,7 @@ def main() -> None:
             for seed, scene in scenes.items():
                 report = calibrate(normal, scene, Settings(parts=_parts(given.modes)), seed=seed)
             print(f"calibrated on {report.clips} clips, {report.frames} frames; tested on {len(clips)} clips")
-        print(f"{'mode':30s}{''.join(f'{name:>17s}' for name in FIGURES)}")
+        print(f"{'mode':37s}{''.join(f'{name:>17s}' for name in FIGURES)}")
         for mode in given.modes:
             calibrated, parts = MODES[mode]
             rows = []
@@ -192,8 +195,9 @@ def main() -> None:
                 own = each.get(seed) if calibrated else None
                 settings = Settings(scene=scene if calibrated and own is None else None, parts=parts)
                 rows.append(evaluate(clips, settings, seed, own, segmenter, given.region_at).figures())
-            spread = [_spread(values) for values in np.transpose(rows)]
-            print(f"{mode:30s}{''.join(f'{x:>17s}' for x in spread)}", flush=True)
+            for cut, figures in zip(given.region_at, np.transpose(rows, (1, 2, 0)), strict=True):
+                name = f"{mode}, {cut}" if len(given.region_at) > 1 else mode
+                print(f"{name:37s}{''.join(f'{_spread(x):>17s}' for x in figures)}", flush=True)
 
 
 if __name__ == "__main__":
