@@ -47,8 +47,23 @@ def test_otherwise_it_has_none(looks: list[list[tuple[float, ...]]]) -> None:
 def test_two_who_are_followed_as_one_have_a_name_too() -> None:
     left, right = (0.25, 0.2, 0.29, 0.7, 0.8, 0), (0.31, 0.3, 0.36, 0.8, 0.9, 0)
     found = seen(*[[left, right]] * 8).name_of(*boxes(8))
-    assert found.name == "person" and found.sure == pytest.approx(float(probability(np.array(0.9))), abs=1e-3)
+    neither = float(np.prod(1 - probability(np.array([0.8, 0.9]))))
+    assert found.name == "person" and found.sure == pytest.approx(1 - neither, abs=1e-3)
     assert seen(*[[left]] * 8).name_of(*boxes(8)) == Named()  # most of the box is something else
+
+
+def test_several_who_are_hardly_seen_are_one_surely() -> None:
+    doubtful = [(0.25, 0.2, 0.32, 0.8, MIDDLE, 0), (0.29, 0.2, 0.36, 0.8, MIDDLE, 0)]
+    assert seen(*[doubtful[:1]] * 8).name_of(*boxes(8)).sure == pytest.approx(0.5, abs=1e-3)
+    assert seen(*[doubtful] * 8).name_of(*boxes(8)).sure == pytest.approx(0.75, abs=1e-3)
+
+
+def test_a_part_of_somebody_is_called_so_and_before_a_car_nothing_is_a_car() -> None:
+    around = (0.15, 0.1, 0.45, 1.0, 0.9, 0)  # the track is the legs of somebody tall
+    assert seen(*[[around]] * 8).name_of(*boxes(8)).name == "person"
+    assert seen(*[[(*around[:5], 1)]] * 8).name_of(*boxes(8)) == Named()
+    beside = (0.31, 0.2, 0.6, 0.8, 0.9, 0)  # of which less than half of the track is a part
+    assert seen(*[[beside]] * 8).name_of(*boxes(8)) == Named()
 
 
 def test_a_track_of_a_moment_takes_the_nearest_look() -> None:

@@ -21,7 +21,10 @@ from tvad.spill import Maps
 
 NAMES = {PERSON: "person", VEHICLE: "motor vehicle"}  # "vehicle" is one of the anomaly words
 MATCH = 0.35  # overlap over union from which a box is the one of a track
-WITHIN, COVER = 0.7, 0.5  # shares: of a box that lies in a track's, and of that which several such boxes fill
+# Shares: of somebody's box that lies in a track's, or of the track's in it, from which it is part of what is followed;
+# and of the track's box that all of these cover.
+WITHIN, AROUND, COVER = 0.3, 0.5, 0.5
+CELLS = 24  # a side, at which it is counted what is covered
 LOOKS = 64  # of a track, at most, evenly spread
 SHARE = 0.5  # of a track's looks in which its box is one of a kind, at least
 SURE = 0.5  # probability from which a name is given
@@ -65,8 +68,8 @@ class Crowd:
         return self._rows.read(start, stop) if stop > start else np.zeros((0, 6), np.float32)
 
     def name_of(self, times_s: Sequence[float], boxes: Sequence[Sequence[float]]) -> Named:
-        """What a track with these boxes (x0, y0, x1, y1), in order of time, is: one thing of a kind, or several beside
-        each other which are followed as one, as two who fight are."""
+        """What a track with these boxes (x0, y0, x1, y1), in order of time, is: one thing of a kind, part of
+        somebody, or several people beside each other who are followed as one, as two who fight are."""
         at = np.array(self._times_s)
         looks = np.arange(*np.searchsorted(at, [times_s[0] - 1e-6, times_s[-1] + 1e-6]))
         if not len(looks) and len(at):  # shorter than the time between two looks
@@ -81,8 +84,8 @@ class Crowd:
             rows = self.rows(look)
             if len(rows):
                 for kind in NAMES:
-                    scores = _of_track(own[n], rows[rows[:, 5] == kind])
-                    sure[kind][n] = probability(scores).max() if len(scores) else 0.0
+                    chances = probability(_of_track(own[n], rows[rows[:, 5] == kind], kind))
+                    sure[kind][n] = 1 - np.prod(1 - chances)  # that any of them is one
         kind = max(NAMES, key=lambda k: float(sure[k].sum()))
         there = sure[kind] > 0
         mean = float(sure[kind][there].mean()) if there.any() else 0.0
@@ -107,11 +110,21 @@ class Crowd:
         return tuple(out)
 
 
-def _of_track(box: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Scores of the boxes (n, 6) that are what is in a box (4,)."""
+def _of_track(box: np.ndarray, rows: np.ndarray, kind: int) -> np.ndarray:
+    """Scores of the boxes (n, 6) of a kind that are what is in a box (4,)."""
     if not len(rows):
         return rows[:, 4]
     same = overlaps(box, rows) >= MATCH
-    parts = rows[[inside(row, box[None])[0] >= WITHIN for row in rows]]
-    filled = (parts[:, 2:4] - parts[:, :2]).prod(1).sum() >= COVER * (box[2:] - box[:2]).prod()
-    return rows[same, 4] if same.any() or not filled else parts[:, 4]
+    if kind == PERSON:
+        parts = same | (inside(box, rows) >= AROUND) | ([inside(row, box[None])[0] >= WITHIN for row in rows])
+        if _covered(box, rows[parts]) >= COVER:
+            same = parts
+    return rows[same, 4]
+
+
+def _covered(box: np.ndarray, rows: np.ndarray) -> float:
+    """Share of a box (4,) that lies in any of the boxes (n, 6)."""
+    x, y = (box[k] + (np.arange(CELLS) + 0.5) / CELLS * (box[k + 2] - box[k]) for k in (0, 1))
+    across = (rows[:, 0, None] <= x) & (x <= rows[:, 2, None])
+    down = (rows[:, 1, None] <= y) & (y <= rows[:, 3, None])
+    return float((down[:, :, None] & across[:, None, :]).any(0).mean())
