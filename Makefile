@@ -120,11 +120,13 @@ train-mini-words: .venv/.installed-train
 	$(BIN)/python -m training.ship adapter $(RUN)/words
 	$(BIN)/python -m training.lvlm.evaluate tvad/adapters/mini --simulated 64 --calibrate
 
-# When a yes is due, on real clips; with heads that have not seen the fights they judge.
+# When a yes is due, on real clips; with heads, and names of kinds, that have not seen the fights they judge. After
+# train-mini-kinds, whose features it reads.
 train-mini-yes: .venv/.installed-train
 	$(BIN)/tvad extract $(FIGHTS)/fight -o $(RUN)/fights/fighting -q
 	$(BIN)/tvad extract $(FIGHTS)/noFight -o $(RUN)/fights/normal -q
 	$(BIN)/python -m training.temporal.compare $(RUN)/fights mil_ranking --seeds 0 --folds 5 --blocks --out $(RUN)/folds -- $(HEAD)
+	$(BIN)/python -m training.temporal.kinds $(RUN)/kinds --into $(RUN)/folds/mil_ranking/seed0 $(RUN)/fights
 	$(BIN)/python -m training.calibrate_answers ../shared/data --folds $(RUN)/folds/mil_ranking/seed0 $(RUN)/fights --keep
 
 clean:
