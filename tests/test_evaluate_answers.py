@@ -26,11 +26,12 @@ def test_names_are_counted_of_a_yes_alone_and_apart_by_the_truth() -> None:
     found = said(
         ("Yes, there is a person in a black top who falls to the ground.", None, True),
         ("Yes, two persons who fight; another person looks on.", None, True),
-        ("Yes, there is an anomaly.", None, True),
+        ("Yes, there is an anomaly. [From the evidence: somebody falls (97%).]", None, True),
+        ("Yes, there is a fire that burns.", None, True),
         ("Yes, a cyclist.", None, False),
         ("No, the person walks.", None, False),
     )
-    assert found.names[True] == {"person": 2, "falling": 1, "fighting": 1, "nothing": 1}
+    assert found.names[True] == {"person": 2, "falling": 1, "fighting": 1, "nothing": 1, "fire": 1}
     assert found.names[False]["cyclist"] == 1 and "person" not in found.names[False]
     lines = list(found.named())
     assert lines[0].strip().startswith("named in a yes to anomalous clips: person 2") and "ordinary" in lines[1]

@@ -34,6 +34,7 @@ from tvad.head_part import HeadGraph
 from tvad.settings import Settings
 
 VERDICT = re.compile(r"(?:\[Not sure[^\]]*\])?\W*(?P<word>yes|no)\b", re.IGNORECASE)
+BESIDE = re.compile(r"\[[^\]]*\]")  # what the program adds to the answer's own words
 QUESTION = "Is there any anomaly in the video?"
 
 
@@ -79,8 +80,8 @@ class Said:
         if answer.yes is not None:
             self.sure.append(answer.yes)
         if self.yes[-1]:
-            told = slots(answer.text)
-            self.names[anomalous].update([*told.get("noun", ()), *told.get("action", ())] or ["nothing"])
+            told = slots(BESIDE.sub("", answer.text))
+            self.names[anomalous].update({*told.get("noun", ()), *told.get("action", ())} or {"nothing"})
 
     def named(self) -> Iterator[str]:
         """A line for the anomalous clips and one for the ordinary ones: how many answers name what."""
