@@ -1,9 +1,6 @@
 """Training of a full-size model on tiny random ones: packing, what learns, going on, processes, estimates."""
 
 import json
-import multiprocessing
-import os
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_backbones import make_backbone
+from two_processes import in_two
 from view_fakes import make_analysis
 
 from training.lvlm import estimate
@@ -155,33 +153,15 @@ def test_a_killed_full_training_ends_as_an_undisturbed_one(folder: Path, tmp_pat
         training(folder, tmp_path / "b", seed=1)
 
 
-def run_as(rank: int, world: int, port: int, folder: Path, out: Path) -> None:
-    from accelerate.state import AcceleratorState, PartialState
-
-    AcceleratorState._reset_state(True)
-    PartialState._reset_state()
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "MASTER_PORT": port}
-    os.environ |= {name: str(value) for name, value in place.items()}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    torch.set_num_threads(1)
+def run_as(rank: int, folder: Path, out: Path) -> None:
     found = training(folder, out, dropout=0.0)
-    assert found.accelerator.num_processes == world
+    assert found.accelerator.num_processes == 2
     found.run()
-    torch.distributed.destroy_process_group()
 
 
 def test_two_processes_of_a_full_training_end_as_one(folder: Path, tmp_path: Path) -> None:
     alone = training(folder, tmp_path / "one", dropout=0.0).run()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("fork")  # everything is imported already
-    both = [context.Process(target=run_as, args=(n, 2, port, folder, tmp_path / "two")) for n in range(2)]
-    for one in both:
-        one.start()
-    for one in both:
-        one.join(180)
-    assert [one.exitcode for one in both] == [0, 0]
+    assert in_two(run_as, folder, tmp_path / "two") == [0, 0]
     together = Adapter.load(tmp_path / "two" / "adapter")
     for name, values in alone.lora.items():
         np.testing.assert_allclose(together.lora[name], values, atol=2e-4)
