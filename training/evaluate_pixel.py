@@ -172,8 +172,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--synthetic", action="store_true", help="root holds synthetic clips")
     parser.add_argument("--sam", help="SAM's weights, a .safetensors file or a folder")
-    help = f"scores from which heat is a region, a line each; {REGION_AT} if not given"
-    parser.add_argument("--region-at", type=float, nargs="+", default=[REGION_AT], help=help)
+    about = f"scores from which heat is a region, a line each; {REGION_AT} if not given"
+    parser.add_argument("--region-at", type=float, nargs="+", default=[REGION_AT], help=about)
     given = parser.parse_args()
     segmenter = open_segmenter(given.sam) if given.sam else None
     clips = synthetic(given.root, given.clips) if given.synthetic else list(ped2(given.root, "test", given.clips))
