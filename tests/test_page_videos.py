@@ -117,10 +117,10 @@ def test_several_ordinary_clips_are_one_calibration(page: Any) -> None:
     page.set_input_files("#tv-normal-file", [str(PED2 / "train" / "04.mp4")])
     page.click("text=Learn these 3 clips")
     until(page, "document.querySelector('.tv-about').innerText.startsWith('Calibrated on this camera')")
-    assert page.inner_text("#tv-normal .tv-note") == "Learnt as normal: 3 clips."
+    until(page, "document.querySelector('#tv-normal .tv-note').innerText === 'Learnt as normal: 3 clips.'")
     page.click("text=Forget what was learnt")
     until(page, "document.querySelector('.tv-about').innerText.startsWith('Not calibrated')")
-    assert page.inner_text("#tv-normal .tv-note") == ""
+    until(page, "document.querySelector('#tv-normal .tv-note').innerText === ''")
 
 
 def test_a_webcam_is_a_source(page: Any) -> None:

@@ -160,7 +160,7 @@ def test_directions_come_out_evenly():
 
 
 def test_real_looks_are_used_where_there_are_some():
-    real = {"cyclist": np.full((2, 1000), 7.0, np.float16)}
+    real = {"person": np.full((2, 1000), 7.0, np.float16)}
     drawn = [sample(11, n, real=real) for n in range(60)]
     taken = [look for s in drawn for look in s.curves.sight.looks if (look == 7).all()]
     assert taken
