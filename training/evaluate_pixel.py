@@ -64,7 +64,8 @@ class Result:
     segmenter: Segmenter | None = None
 
     def add(self, clip: GroundTruthClip, curves: Curves, raw: np.ndarray | None, fps: float) -> None:
-        masks = np.concatenate(list(clip.masks()))
+        instances = np.stack(list(clip.instances()))
+        masks = instances > 0
         size_hw = masks.shape[1:]
         self.labels.append(np.asarray(masks.any((1, 2))))
         self.scores.append(curves.scores)
@@ -75,7 +76,7 @@ class Result:
         for cut in self.cuts:
             refiner = (self.segmenter, VideoReader(clip.video, fps, max_side=MAX_SIDE_PX)) if self.segmenter else None
             self.regions.setdefault(cut, []).append(regions_of(curves, size_hw, cut, at, refiner))
-        self.truth.append(tracks_of_masks(clip.instances()))
+        self.truth.append(tracks_of_masks(instances))
 
     def figures(self) -> np.ndarray:
         """(cuts, FIGURES); raw is nan where it was not asked for."""
