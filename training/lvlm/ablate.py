@@ -8,7 +8,7 @@
     other         those of another clip
     shuffled      its own, in random order
     no things     without tokens of tracks and events; no heat: with the heat of a quiet clip
-    no names      what the finder of people and a head call things and events; wrong names: others instead
+    no names      without what the finder of people and a head call things and events; wrong names: with others
     true heat     the heat of the truth instead of the detector's
     no adapter    the language model without its low-rank matrices
     report, text  answers from the evidence, and of the bare language model that is told of it (simulated clips only)
