@@ -159,6 +159,29 @@ def test_directions_come_out_evenly():
     assert turned.min() > 0.1 * turned.sum()
 
 
+def test_who_falls_lies_where_he_stood_low_and_mostly_until_the_end():
+    rng = np.random.default_rng(5)
+    clips = [draw_truth(rng, n, True) for n in range(600)]
+    fallen = [(clip, t) for clip in clips for t in clip.anomalous if t.anomaly == "falling"]
+    wide, stays, ends = [], [], []
+    for clip, target in fallen:
+        times, boxes = np.array(target.times_s), np.array(target.boxes)
+        assert len(times) == len(boxes) == len(target.seen) and (np.diff(times) > 0).all()
+        assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= np.array(clip.size_wh) - 1).all()
+        start, end = target.anomalous_s[0]
+        assert end == pytest.approx(times[-1], abs=0.01)
+        stood, lies = boxes[np.searchsorted(times, start + 0.01, "right") - 1], boxes[times > start + 0.8]
+        if len(lies) == 0 or min(target.seen) < 1:
+            continue
+        assert (lies == lies[0]).all()
+        assert 0.25 < np.diff(lies[0][1::2])[0] / np.diff(stood[1::2])[0] < 0.6
+        wide.append(np.diff(lies[0][::2])[0] / np.diff(lies[0][1::2])[0])
+        stays.append(abs(lies[0][3] - stood[3]) / np.diff(stood[1::2])[0])
+        ends.append(end > clip.duration_s - 0.3)
+    assert len(wide) > 30 and min(wide) > 0.9 and np.median(wide) > 1.5
+    assert max(stays) < 0.2 and 0.6 < np.mean(ends) < 0.95
+
+
 def test_real_looks_are_used_where_there_are_some():
     real = {"person": np.full((2, 1000), 7.0, np.float16)}
     drawn = [sample(11, n, real=real) for n in range(60)]

@@ -16,6 +16,8 @@ from training.datasets.truth import ClipTruth, Target
 STEP_S = 0.2  # between the truth's boxes
 SHORTEST_S = 2.0
 LONGER, LONGEST_S = 0.25, 150.0  # share of the clips that are longer than 16 s
+FALL_S = 0.6  # from upright to the ground
+LYING = (0.3, 0.55), (0.55, 1.1)  # height and width of who lies, in heights of who stood there: as seen from where
 LEAST_SEEN = 0.25  # share of a box inside the picture, below which it counts as gone
 SIZES = ((640, 360), (640, 480), (768, 432), (854, 480), (360, 240), (320, 240), (768, 576), (1280, 720))
 LAYOUTS = ("plaza", "street", "campus", "station", "park", "shop", "corridor", "car park")
@@ -146,6 +148,8 @@ class _Scene:
         spans: tuple[tuple[float, float], ...] = ()
         if anomaly is not None:
             start = times[0] + (rng.uniform(0.0, 0.6) * (times[-1] - times[0]) if late else 0.0)
+            if anomaly == "falling":
+                times, boxes, seen = self._fallen(times, boxes, seen, float(start))
             spans = ((round(float(start), 2), round(float(times[-1]), 2)),)
         colours = {p: _colour(rng) for p in (("upper", "lower") if noun in DRESSED else ("whole",))}
         carried = CARRIED[rng.integers(len(CARRIED))] if noun == "person" and rng.random() < 0.2 else ""
@@ -191,6 +195,29 @@ class _Scene:
         inside = np.clip(whole, 0, np.tile(size - 1, 2))
         area = (inside[:, 2:] - inside[:, :2]).clip(0).prod(1)
         return inside, area / (whole[:, 2:] - whole[:, :2]).prod(1)
+
+    def _fallen(
+        self, times: np.ndarray, boxes: np.ndarray, seen: np.ndarray, start_s: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same until a moment of these times (s); from then on the feet keep their place, the box gets low and wide
+        to one side, and who lies there mostly lies there until the clip ends."""
+        rng = self.rng
+        upright = int(np.searchsorted(times, start_s, "right"))
+        end_s = self.duration_s if rng.random() < 0.7 else float(times[-1])
+        times = np.concatenate([times, np.arange(times[-1] + STEP_S, end_s + 1e-6, STEP_S)])
+        down = np.clip((times[upright:] - start_s) / FALL_S, 0, 1)
+        x0, y0, x1, y1 = boxes[upright - 1]
+        low, long = (rng.uniform(*limits) for limits in LYING)
+        height = (y1 - y0) * (1 + (low - 1) * down)
+        width = (x1 - x0) + ((y1 - y0) * long - (x1 - x0)) * down
+        middle = (x0 + x1) / 2 + rng.uniform(-0.5, 0.5) * (width - (x1 - x0))
+        # Feet are not the lowest of who lies towards the camera.
+        foot = y1 + rng.uniform(0.0, 0.15) * (y1 - y0) * down
+        lying = np.stack([middle - width / 2, foot - height, middle + width / 2, foot], 1)
+        inside = np.clip(lying, 0, np.tile(np.array(self.size_wh) - 1, 2))
+        share = (inside[:, 2:] - inside[:, :2]).clip(0).prod(1) / (lying[:, 2:] - lying[:, :2]).prod(1)
+        boxes = np.concatenate([boxes[:upright], inside])
+        return times, boxes, np.concatenate([seen[:upright], np.clip(seen[upright - 1] * share, 0.01, 1.0)])
 
 
 def _point(rng: np.random.Generator, inside: float) -> np.ndarray:
