@@ -18,7 +18,7 @@ from training.datasets.records import clip_record
 from training.lvlm import ablate, ceiling, rendered
 from training.lvlm.asking import Asked, answers_to
 from training.lvlm.data import Example, Simulated, told
-from training.lvlm.evaluate import Answered, fit_yes, keep, probability, report, run_protocol, with_interval
+from training.lvlm.evaluate import Answered, fit_yes, keep, lines, probability, report, run_protocol, with_interval
 from training.lvlm.heated import Faults
 from training.lvlm.matched import knowable, match, mirrored_curves, mirrored_evidence, mirrored_truth, mirrored_word
 from training.lvlm.rendered import FILES, load_pack, looks, pack
@@ -84,6 +84,16 @@ def test_no_to_the_first_question_leaves_the_others_empty_and_counts(tuned, exam
     found = report(answered, draws=5)
     assert found["yes_no"]["sensitivity"] == 0 and found["yes_no"]["specificity"] == 1
     assert found["target"]["value"] == 0 and all(slot["value"] == 0 for slot in found["slots"].values())
+
+
+def test_what_was_said_stands_beside_what_is_true(tuned, examples) -> None:
+    answered = run_protocol(tuned, RAE, examples)
+    found = [json.loads(json.dumps(line)) for line in lines(answered)]
+    assert [(line["id"], line["turn"]) for line in found] == [(e.truth.id, n) for e in examples for n in (1, 2, 3)]
+    assert [line["answer"] for line in found] == [text for row in answered.said for text in row]
+    assert [line["truth"] for line in found[::3]] == [row[0].references[0] for row in answered.asked]
+    assert [line["odds"] for line in found[::3]] == pytest.approx(answered.odds.tolist(), abs=1e-3)
+    assert all("odds" not in line for line in found[1::3]) and found[0]["slots"] == answered.asked[0][0].slots
 
 
 def test_history_is_the_models_own_or_the_true_one(tuned, examples) -> None:

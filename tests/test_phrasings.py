@@ -1,6 +1,7 @@
 """How people ask: enough ways, and none in two splits."""
 
 import re
+from difflib import SequenceMatcher
 
 import numpy as np
 import pytest
@@ -24,6 +25,26 @@ def test_no_phrasing_is_in_two_splits() -> None:
     train = {plain(t) for kind in KINDS for t in phrasings(kind, "train")}
     test = {plain(t) for kind in KINDS for t in phrasings(kind, "test")}
     assert train & test == set()
+
+
+def _plain(template: str) -> list[str]:
+    for mark in ("{its}", "{him}", "{it}", "the anomaly"):
+        template = template.lower().replace(mark, "it")
+    return re.findall(r"[a-z{}']+", template)
+
+
+def test_no_test_phrasing_is_nearly_a_training_one() -> None:
+    """Of whatever kind: one was "Paint me a picture of it in words", taught as a question for colours alone, and asked
+    in the test as one for everything."""
+    taught = [(text, _plain(text)) for kind in KINDS for text in phrasings(kind, "train")]
+    near = [
+        (text, other)
+        for kind in KINDS
+        for text in phrasings(kind, "test")
+        for other, words in taught
+        if SequenceMatcher(None, words, _plain(text)).ratio() >= 0.85
+    ]
+    assert len(taught) > 500 and not near
 
 
 @pytest.mark.parametrize("kind", KINDS)

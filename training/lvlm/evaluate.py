@@ -1,12 +1,12 @@
 """How true a trained adapter's answers are: T-VAD's three questions on clips that were not trained on.
 
     python -m training.lvlm.evaluate ADAPTER [PACK ...] [--simulated 200] [--split test] [--phrasings test]
-        [--history generated|gold] [--calibrate] [--out REPORT.json]
+        [--history generated|gold] [--calibrate] [--out REPORT.json] [--answers SAID.jsonl]
 
 Without a PACK on simulated clips. Yes or no over all clips; BLEU-4 of target (second question) and trajectory (third)
 and the slots over the anomalous ones, an answer that is missing because the first was "no" counting as empty. Intervals
 are of 95 %, by drawing sources of clips anew. --calibrate fits the probability of "yes" on the validation split and
-keeps it in ADAPTER.
+keeps it in ADAPTER. --answers keeps what was said to every question beside what is true, a line each, to read.
 
 Next: training/lvlm/ablate.py
 """
@@ -138,6 +138,20 @@ def report(answered: Answered, yes: tuple[float, float] = (1.0, 0.0), draws: int
     return found
 
 
+def lines(answered: Answered) -> list[dict[str, Any]]:
+    """What was said to every question that was asked, with the first true answer and its slots, ready for JSON.
+    answer "": not asked, as the first answer was no. odds: of "yes", of the first question alone, null for none."""
+    found = []
+    for example, asked, said, odds in zip(
+        answered.examples, answered.asked, answered.said, answered.odds.tolist(), strict=True
+    ):
+        for turn, (qa, answer) in enumerate(zip(asked, said, strict=True)):
+            line = {"id": example.truth.id, "turn": turn + 1, "question": qa.question, "answer": answer}
+            line |= {"truth": qa.references[0], "slots": qa.slots}
+            found.append(line if turn or np.isnan(odds) else line | {"odds": round(odds, 3)})
+    return found
+
+
 def with_interval(
     figure: Callable[[list[Any]], float],
     items: Sequence[Any],
@@ -265,6 +279,7 @@ def tell(found: dict[str, Any], out: Path | None) -> None:
 def main(given: list[str] | None = None) -> int:
     """See the top of the file."""
     parser = arguments(__doc__ or "")
+    parser.add_argument("--answers", type=Path, default=None, help="where what was said is kept, as JSON lines")
     parser.add_argument("--calibrate", action="store_true", help="fit the probability of yes first, and keep it")
     o = parser.parse_args(given)
     adapter = Adapter.load(o.adapter)
@@ -284,6 +299,9 @@ def main(given: list[str] | None = None) -> int:
         "synthetic": True,
         "yes": list(yes),
     }
+    if o.answers is not None:
+        text = "".join(json.dumps(line, default=asdict) + "\n" for line in lines(answered))
+        write_atomic(o.answers, lambda file: file.write(text.encode()))
     tell(about | report(answered, yes, o.draws), o.out)
     return 0
 

@@ -110,7 +110,6 @@ MORE: dict[str, tuple[str, ...]] = {
         "From what direction did {it} come into view?",
         "Where did {it} step into the picture?",
         "How did {it} get here?",
-        "Was {it} there from the beginning, or where did {it} come from?",
         "At which edge does {it} turn up?",
     ),
     "exit": (

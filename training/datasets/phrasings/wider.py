@@ -68,7 +68,6 @@ WIDER: dict[str, tuple[str, ...]] = {
         "How could I pick {him} out of a crowd?",
         "Sketch {its} outward look.",
         "What would a witness say about {its} looks?",
-        "Paint me a picture of {him} in words.",
         "Shape and colour of {him}?",
         "What is {it} wearing or what colour has {it}?",
     ),
@@ -79,7 +78,6 @@ WIDER: dict[str, tuple[str, ...]] = {
         "What has {it} done that is odd?",
         "Tell me the activity.",
         "What is going on with {him}?",
-        "In what is {it} engaged?",
         "What sort of conduct is that?",
         "Which behaviour was noticed?",
         "What has {it} been doing the whole time?",
@@ -128,7 +126,6 @@ WIDER: dict[str, tuple[str, ...]] = {
         "What was {its} way in?",
         "Through which side of the frame did {it} arrive?",
         "From what edge does {it} step into the scene?",
-        "Was {it} there from the beginning, or where did {it} come in?",
         "Where does {it} first come into sight?",
     ),
     "exit": (
